@@ -40,8 +40,9 @@ type KeyImage struct {
 // HeatMap is a class activation map on the model's own grid, with the square of
 // the slice that the grid covers. The square may reach beyond the slice.
 type HeatMap struct {
-	Rows, Columns int
-	Values        []float32  // not negative, row by row
-	Origin        [2]float64 // row and column of the square's corner, in slice pixels
-	Size          [2]float64 // height and width of the square, in slice pixels
+	Rows    int        `json:"rows"`
+	Columns int        `json:"columns"`
+	Values  []float32  `json:"values"` // not negative, row by row
+	Origin  [2]float64 `json:"origin"` // row and column of the square's corner, in slice pixels
+	Size    [2]float64 `json:"size"`   // height and width of the square, in slice pixels
 }

@@ -1,0 +1,103 @@
+package report
+
+import (
+	"fmt"
+	"image"
+	"image/png"
+	"io"
+	"strings"
+
+	"neurotriage"
+)
+
+// Notice stands on the face of every picture.
+const Notice = "RESEARCH USE ONLY - NOT FOR DIAGNOSIS"
+
+// Distances of a key image, in pixels.
+const (
+	gap           = 12
+	legendWidth   = 92
+	captionHeight = 132
+	leastPanel    = 380 // narrower slices are centred in this width, so that captions stay legible
+)
+
+// WriteKeyImage writes the reading's key image number key (from 0) as PNG: the
+// slice by itself on the left, the same with its class activation map on the
+// right. It reports keys that do not exist or whose pixels are not there.
+func WriteKeyImage(w io.Writer, reading neurotriage.Reading, key int) error {
+	picture, err := drawKeyImage(reading, key)
+	if err != nil {
+		return err
+	}
+	if err := png.Encode(w, picture); err != nil {
+		return fmt.Errorf("write key image %d: %w", key, err)
+	}
+	return nil
+}
+
+func drawKeyImage(reading neurotriage.Reading, key int) (*image.RGBA, error) {
+	if key < 0 || key >= len(reading.Keys) {
+		return nil, fmt.Errorf("draw key image %d: the reading has %d", key, len(reading.Keys))
+	}
+	view := reading.Keys[key]
+	slice := view.Slice
+	if slice.Rows <= 0 || slice.Columns <= 0 || len(slice.Pixels) != slice.Rows*slice.Columns {
+		return nil, fmt.Errorf("draw key image %d (instance %s): %d pixels do not make %d rows of %d",
+			key, slice.SOPInstanceUID, len(slice.Pixels), slice.Rows, slice.Columns)
+	}
+	width, height, pixelsPerMM := panelSize(slice)
+	panel := max(width, leastPanel)
+	total := image.Rect(0, 0, 3*gap+2*panel+legendWidth, 2*gap+height+captionHeight)
+	canvas := image.NewRGBA(total)
+	p, err := newPen(canvas)
+	if err != nil {
+		return nil, err
+	}
+	p.fill(total, ground)
+	left := image.Rect(0, 0, width, height).Add(image.Pt(gap+(panel-width)/2, gap))
+	right := left.Add(image.Pt(panel+gap, 0))
+	grey := windowed(slice, view.Window)
+	plain(canvas, left, grey)
+	plain(canvas, right, grey)
+	shown := overlay(canvas, right, slice, view.Map)
+
+	face := caption{pen: p, reading: reading, view: view, series: seriesOf(reading.Study, slice.SeriesInstanceUID)}
+	err = firstError(
+		func() error { return face.edges(left) },
+		func() error { return face.ruler(left, pixelsPerMM) },
+		func() error { return face.legend(image.Pt(2*gap+2*panel+gap, gap), height, shown) },
+		func() error { return face.foot(image.Rect(gap, gap+height+gap, total.Max.X-gap, total.Max.Y)) },
+	)
+	return canvas, err
+}
+
+func firstError(steps ...func() error) error {
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// seriesOf finds the header of a series; a reading without it loses the
+// orientation letters and the slice's number, nothing else.
+func seriesOf(study neurotriage.Study, uid string) neurotriage.Series {
+	for _, series := range study.Series {
+		if series.UID == uid {
+			return series
+		}
+	}
+	return neurotriage.Series{Plane: neurotriage.UnknownPlane}
+}
+
+// spread lists every label with its probability, in the card's order.
+func spread(labels []string, probabilities []float64) string {
+	parts := make([]string, 0, len(labels))
+	for i, label := range labels {
+		if i < len(probabilities) {
+			parts = append(parts, fmt.Sprintf("%s %.3f", label, probabilities[i]))
+		}
+	}
+	return strings.Join(parts, "    ")
+}
