@@ -1,0 +1,223 @@
+package worklist
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"log/slog"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"neurotriage"
+)
+
+//go:embed page
+var files embed.FS
+
+// Options are what a board needs beside its store.
+type Options struct {
+	Model  func() neurotriage.ModelRef // in force, shown at the foot of every page
+	Now    func() time.Time            // nil: time.Now
+	Logger *slog.Logger
+}
+
+// Board serves the pages.
+type Board struct {
+	store     Store
+	announcer Announcer
+	options   Options
+	pages     *template.Template
+}
+
+// page is what every page shows.
+type page struct {
+	Title string
+	Model *neurotriage.ModelRef
+}
+
+// New makes a board over a store. A nil announcer leaves pages without live
+// renewal.
+func New(store Store, announcer Announcer, options Options) (*Board, error) {
+	pages, err := template.New("").Funcs(template.FuncMap{
+		"percent": percent, "scale": scale, "clock": clock, "stamp": stamp, "short": short,
+	}).ParseFS(files, "page/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("parse the embedded pages: %w", err)
+	}
+	return &Board{store: store, announcer: announcer, options: options, pages: pages}, nil
+}
+
+// Handler serves /, /study/…, /events and /assets/.
+func (b *Board) Handler() http.Handler {
+	assets, err := fs.Sub(files, "page")
+	if err != nil {
+		panic(err) // the folder is embedded: only a wrong build can do this
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", b.serveList)
+	mux.HandleFunc("GET /study/{uid}", b.serveStudy)
+	mux.HandleFunc("GET /study/{uid}/finding.json", b.serveFinding)
+	mux.HandleFunc("GET /study/{uid}/key/{file}", b.serveKey)
+	mux.HandleFunc("GET /events", b.serveEvents)
+	mux.Handle("GET /assets/{file}", http.StripPrefix("/assets/", http.FileServerFS(assets)))
+	return guard(mux)
+}
+
+// guard sets what every answer carries: nothing from other hosts, no script or
+// style that is not ours, no frame around us.
+func guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "+
+			"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("Cache-Control", "no-store") // findings do not belong into a shared cache
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (b *Board) serveList(w http.ResponseWriter, r *http.Request) {
+	entries, err := b.store.Entries(r.Context())
+	if err != nil {
+		b.fail(w, fmt.Errorf("reading the worklist: %w", err))
+		return
+	}
+	b.render(w, "list.html", b.list(entries, parseQuery(r.URL.Query())))
+}
+
+func (b *Board) serveStudy(w http.ResponseWriter, r *http.Request) {
+	entry, err := b.entry(r)
+	if err != nil {
+		b.fail(w, err)
+		return
+	}
+	p := studyPage{page: b.page("Study"), Row: newRow(entry, b.now())}
+	if entry.FindingID != "" {
+		finding, err := b.store.Finding(r.Context(), entry.FindingID)
+		if err != nil && !errors.Is(err, ErrNotFound) { // past its retention: the entry still tells
+			b.fail(w, fmt.Errorf("reading the finding: %w", err))
+			return
+		}
+		if err == nil {
+			p.Finding, p.Bars, p.Keys = &finding, bars(finding), keys(entry.StudyInstanceUID, finding)
+			if data, err := b.store.Media(r.Context(), entry.FindingID, "reading.json"); err == nil {
+				p.Strips = strips(data)
+			}
+		}
+	}
+	b.render(w, "study.html", p)
+}
+
+func (b *Board) serveFinding(w http.ResponseWriter, r *http.Request) {
+	entry, err := b.entry(r)
+	if err != nil {
+		b.fail(w, err)
+		return
+	}
+	finding, err := b.store.Finding(r.Context(), entry.FindingID)
+	if err != nil {
+		b.fail(w, fmt.Errorf("reading the finding: %w", err))
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if err := writeJSON(w, finding); err != nil {
+		b.options.Logger.Debug("the viewer left", "error", err)
+	}
+}
+
+func (b *Board) serveKey(w http.ResponseWriter, r *http.Request) {
+	number, ok := strings.CutSuffix(r.PathValue("file"), ".png")
+	if n, err := strconv.Atoi(number); !ok || err != nil || n < 1 {
+		b.fail(w, fmt.Errorf("no key slice %q: %w", r.PathValue("file"), ErrNotFound))
+		return
+	}
+	entry, err := b.entry(r)
+	if err != nil {
+		b.fail(w, err)
+		return
+	}
+	data, err := b.store.Media(r.Context(), entry.FindingID, "key-"+number+".png")
+	if err != nil {
+		b.fail(w, fmt.Errorf("reading the picture: %w", err))
+		return
+	}
+	w.Header().Set("Content-Type", "image/png")
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+}
+
+// entry finds the study that the address names.
+func (b *Board) entry(r *http.Request) (Entry, error) {
+	uid := r.PathValue("uid")
+	entries, err := b.store.Entries(r.Context())
+	if err != nil {
+		return Entry{}, fmt.Errorf("reading the worklist: %w", err)
+	}
+	for _, e := range entries {
+		if e.StudyInstanceUID == uid {
+			return e, nil
+		}
+	}
+	return Entry{}, fmt.Errorf("no study %q on the worklist: %w", uid, ErrNotFound)
+}
+
+func (b *Board) page(title string) page {
+	p := page{Title: title}
+	if b.options.Model != nil {
+		model := b.options.Model()
+		p.Model = &model
+	}
+	return p
+}
+
+func (b *Board) now() time.Time {
+	if b.options.Now != nil {
+		return b.options.Now()
+	}
+	return time.Now()
+}
+
+// render writes a page whole or not at all.
+func (b *Board) render(w http.ResponseWriter, name string, data any) {
+	var text bytes.Buffer
+	if err := b.pages.ExecuteTemplate(&text, name, data); err != nil {
+		b.fail(w, fmt.Errorf("rendering %s: %w", name, err))
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if _, err := text.WriteTo(w); err != nil {
+		b.options.Logger.Debug("the viewer left", "error", err)
+	}
+}
+
+// fail says in plain words what is wrong; the cause goes to the operator's log.
+func (b *Board) fail(w http.ResponseWriter, err error) {
+	status := http.StatusServiceUnavailable
+	text := "The worklist cannot be read just now. It comes back by itself; /readyz says what is wrong."
+	if errors.Is(err, ErrNotFound) {
+		status, text = http.StatusNotFound, "Not found: "+err.Error()
+	} else {
+		b.options.Logger.Error("the page could not be shown", "error", err)
+	}
+	http.Error(w, text, status)
+}
+
+func percent(p float64) string { return strconv.FormatFloat(100*p, 'f', 1, 64) + " %" }
+
+// scale turns a probability into the bars' 0 to 100.
+func scale(p float64) string {
+	return strconv.FormatFloat(math.Round(1000*min(max(p, 0), 1))/10, 'f', -1, 64)
+}
+
+func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// short cuts a digest to what a person compares.
+func short(digest string) string { return digest[:min(len(digest), len("sha256:")+12)] }

@@ -1,0 +1,109 @@
+package worklist
+
+import (
+	"cmp"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"neurotriage"
+)
+
+// pageSize is how many studies stand on one page.
+const pageSize = 100
+
+// query is what the address asks the list for.
+type query struct {
+	Text        string // part of a study UID, accession number, disposition or reason
+	Disposition string // a disposition, a state, or empty for all
+	Sort        string // urgency, newest, oldest, glioma
+	Page        int    // from 1
+}
+
+// parseQuery reads the address; what it does not know falls back to the
+// default, so that an old bookmark shows a list and not an error.
+func parseQuery(values url.Values) query {
+	q := query{Text: strings.TrimSpace(values.Get("q")), Disposition: values.Get("show"), Sort: values.Get("sort"), Page: 1}
+	if page, err := strconv.Atoi(values.Get("page")); err == nil && page > 1 {
+		q.Page = page
+	}
+	if _, ok := orders[q.Sort]; !ok {
+		q.Sort = "urgency"
+	}
+	return q
+}
+
+// with gives the address of the same list on another page.
+func (q query) with(page int) string {
+	values := url.Values{}
+	for key, value := range map[string]string{"q": q.Text, "show": q.Disposition, "sort": q.Sort} {
+		if value != "" {
+			values.Set(key, value)
+		}
+	}
+	if page > 1 {
+		values.Set("page", strconv.Itoa(page))
+	}
+	return "/?" + values.Encode()
+}
+
+func (q query) match(e Entry) bool {
+	switch q.Disposition {
+	case "", string(e.Disposition), string(e.State):
+	default:
+		return false
+	}
+	if q.Text == "" {
+		return true
+	}
+	hay := strings.ToLower(strings.Join([]string{
+		e.StudyInstanceUID, e.AccessionNumber, string(e.Disposition), string(e.Reason), e.Predicted, string(e.State),
+	}, "\n"))
+	return strings.Contains(hay, strings.ToLower(q.Text))
+}
+
+// orders are the ways to sort. Every one ends with the study UID, so that the
+// order of equal studies never jumps.
+var orders = map[string]func(a, b Entry) int{
+	"urgency": func(a, b Entry) int {
+		return cmp.Or(rank(a)-rank(b), cmp.Compare(haste(b), haste(a)), b.latest().Compare(a.latest()), byUID(a, b))
+	},
+	"newest": func(a, b Entry) int { return cmp.Or(b.latest().Compare(a.latest()), byUID(a, b)) },
+	"oldest": func(a, b Entry) int { return cmp.Or(a.latest().Compare(b.latest()), byUID(a, b)) },
+	"glioma": func(a, b Entry) int { return cmp.Or(cmp.Compare(b.shown(), a.shown()), byUID(a, b)) },
+}
+
+func byUID(a, b Entry) int { return cmp.Compare(a.StudyInstanceUID, b.StudyInstanceUID) }
+
+// rank puts first what somebody must look at. A study that was flagged once
+// keeps its place among the flagged: a flag is never silently cleared.
+func rank(e Entry) int {
+	switch {
+	case e.Flagged():
+		return 0
+	case e.WasFlagged:
+		return 1
+	case e.Disposition == neurotriage.TumourSuspected:
+		return 2
+	case e.State == NotRead:
+		return 3
+	case e.State == Waiting || e.State == Reading:
+		return 4
+	}
+	return 5
+}
+
+// haste orders the sender's priorities.
+func haste(e Entry) int {
+	return slices.Index([]neurotriage.Priority{neurotriage.Routine, neurotriage.Urgent, neurotriage.ASAP, neurotriage.Stat}, e.Priority)
+}
+
+// choose filters and sorts entries and cuts out the page asked for; total is
+// how many matched.
+func choose(entries []Entry, q query) (page []Entry, total int) {
+	chosen := slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool { return !q.match(e) })
+	slices.SortFunc(chosen, orders[q.Sort])
+	first := min((q.Page-1)*pageSize, len(chosen))
+	return chosen[first:min(first+pageSize, len(chosen))], len(chosen)
+}

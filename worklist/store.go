@@ -1,0 +1,79 @@
+package worklist
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"neurotriage"
+)
+
+// ErrNotFound says that the store holds no such thing, or no longer.
+var ErrNotFound = errors.New("not found")
+
+// Store is what the page shows. Its methods are safe for concurrent use.
+type Store interface {
+	// Entries gives one entry a study, in any order.
+	Entries(ctx context.Context) ([]Entry, error)
+	// Finding gives a finding by its id, or an error that wraps ErrNotFound.
+	Finding(ctx context.Context, id string) (neurotriage.Finding, error)
+	// Media gives a picture or report of a finding by its name in the media
+	// store, or an error that wraps ErrNotFound.
+	Media(ctx context.Context, findingID, name string) ([]byte, error)
+}
+
+// Announcer calls whenever an entry has changed, until ctx ends. Calls may be
+// merged; none is lost.
+type Announcer interface {
+	Announce(ctx context.Context, changed func()) error
+}
+
+// State is how far a study has come.
+type State string
+
+// The states.
+const (
+	Waiting State = "waiting"
+	Reading State = "reading"
+	Read    State = "read"
+	NotRead State = "not_read" // refused, or not assessable
+)
+
+// Entry is the state of one study.
+type Entry struct {
+	StudyInstanceUID string
+	AccessionNumber  string
+	Priority         neurotriage.Priority
+	State            State
+	FindingID        string // empty while there is none
+	Disposition      neurotriage.Disposition
+	Reason           neurotriage.Reason
+	Predicted        string
+	Glioma           float64 // study's p(glioma), meaningful when Scored
+	Threshold        float64 // glioma review threshold in force
+	Scored           bool
+	WasFlagged       bool // an earlier finding of the study was flagged
+	Attempts         int
+	Asked            time.Time // announced
+	Finished         time.Time // zero while there is no finding
+	Model            neurotriage.ModelRef
+}
+
+// Flagged reports whether the study waits for a glioma review.
+func (e Entry) Flagged() bool { return e.Disposition == neurotriage.GliomaReview }
+
+// latest is the time that the list shows: of the finding, or of the announcement.
+func (e Entry) latest() time.Time {
+	if e.Finished.IsZero() {
+		return e.Asked
+	}
+	return e.Finished
+}
+
+// shown is p(glioma) for sorting; what has no score stands last.
+func (e Entry) shown() float64 {
+	if !e.Scored {
+		return -1
+	}
+	return e.Glioma
+}

@@ -1,0 +1,108 @@
+package worklist
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"neurotriage"
+)
+
+// studyPage is what study.html shows.
+type studyPage struct {
+	page
+	Row     row
+	Finding *neurotriage.Finding
+	Bars    []bar
+	Keys    []key
+	Strips  []strip
+}
+
+// bar is one class of the study's probabilities.
+type bar struct {
+	Label     string
+	Value     float64
+	Threshold float64 // 0: none
+}
+
+// key is a key slice's picture.
+type key struct{ Link, Alt, Caption string }
+
+// strip shows how the probability of each class runs along the slices of a
+// series, so that the eye goes to the right place.
+type strip struct {
+	Width        int
+	Alt, Caption string
+	Lines        []line
+}
+
+type line struct{ Label, Points string }
+
+// bars lists the probabilities, largest first.
+func bars(f neurotriage.Finding) []bar {
+	list := make([]bar, 0, len(f.Probabilities))
+	for label, value := range f.Probabilities {
+		b := bar{Label: label, Value: value}
+		if label == neurotriage.Glioma {
+			b.Threshold = f.Thresholds.GliomaReview
+		}
+		list = append(list, b)
+	}
+	slices.SortFunc(list, func(a, b bar) int {
+		if a.Value != b.Value {
+			if a.Value > b.Value {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a.Label, b.Label)
+	})
+	return list
+}
+
+func keys(uid string, f neurotriage.Finding) []key {
+	list := make([]key, 0, len(f.KeySlices))
+	for i, slice := range f.KeySlices {
+		list = append(list, key{
+			Link:    fmt.Sprintf("/study/%s/key/%d.png", uid, i+1),
+			Alt:     fmt.Sprintf("Key slice %d with the activation map", i+1),
+			Caption: fmt.Sprintf("Key slice %d of %d: probability %s", i+1, len(f.KeySlices), percent(slice.Probability)),
+		})
+	}
+	return list
+}
+
+// strips draws the scores of a reading; data that is no reading draws nothing.
+func strips(data []byte) []strip {
+	var reading neurotriage.Reading
+	if json.Unmarshal(data, &reading) != nil {
+		return nil
+	}
+	var list []strip
+	for number, series := range reading.Series {
+		if s, ok := drawStrip(reading.Labels, series); ok {
+			s.Caption = fmt.Sprintf("Series %d of %d: %d slices in order along the slice normal, probability 0 to 100 %%",
+				number+1, len(reading.Series), len(series.Slices))
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+func drawStrip(labels []string, series neurotriage.SeriesReading) (strip, bool) {
+	s := strip{Width: max(len(series.Slices)-1, 1), Alt: "Probability of each class along the slices"}
+	for column, label := range labels {
+		var points strings.Builder
+		for place, slice := range series.Slices {
+			if column < len(slice.Probabilities) {
+				fmt.Fprintf(&points, "%d,%s ", place, strconv.FormatFloat(100*(1-slice.Probabilities[column]), 'f', 1, 64))
+			}
+		}
+		if points.Len() > 0 {
+			s.Lines = append(s.Lines, line{Label: label, Points: strings.TrimSpace(points.String())})
+		}
+	}
+	return s, len(s.Lines) > 0
+}
