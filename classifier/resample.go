@@ -1,0 +1,126 @@
+package classifier
+
+import "math"
+
+// weights are the antialiased triangle filter along one axis (step 6 of the
+// recipe). Only positions inside the image are kept: outside is black.
+type weights struct {
+	first, last int // source positions in use, last excluded
+	width       int // taps of each output, padded with zeros
+	starts      []int32
+	values      []float32
+}
+
+// fill computes the filter from a stretch of the source onto size outputs. Sums
+// are over all whole positions, those outside the image included, so that the
+// edge of the picture fades to black as padding would.
+func (w *weights) fill(start, length float64, size, source int) {
+	scale := length / float64(size)
+	reach := max(1, scale)
+	// Never more taps than the source has positions, nor fewer than one.
+	w.width = min(int(math.Ceil(2*reach))+1, source)
+	w.first = clamp(int(math.Floor(start+0.5*scale-reach)), 0, source-w.width)
+	w.last = clamp(int(math.Ceil(start+length-0.5*scale+reach))+1, w.first+w.width, source)
+	w.starts = grow(w.starts, size)
+	w.values = grow(w.values, size*w.width)
+	clear(w.values)
+	for i := range size {
+		centre := start + (float64(i)+0.5)*scale
+		from, to := int(math.Ceil(centre-reach-0.5)), int(math.Floor(centre+reach-0.5))
+		begin := clamp(from, w.first, w.last-w.width)
+		w.starts[i] = int32(begin - w.first)
+		var sum float64
+		for j := from; j <= to; j++ {
+			sum += triangle(j, centre, reach)
+		}
+		row := w.values[i*w.width:][:w.width]
+		for j := max(from, begin); j <= to && j < begin+w.width; j++ {
+			row[j-begin] = float32(triangle(j, centre, reach) / sum)
+		}
+	}
+}
+
+func triangle(j int, centre, reach float64) float64 {
+	return max(0, 1-math.Abs(float64(j)+0.5-centre)/reach)
+}
+
+// taps gives the weights of output i and the source position, counted from
+// first, of the first of them.
+func (w *weights) taps(i int) ([]float32, int) {
+	return w.values[i*w.width:][:w.width], int(w.starts[i])
+}
+
+// apply filters one row whose first value stands at source position first.
+func (w *weights) apply(dst, row []float32) {
+	width := w.width
+	for i := range dst {
+		taps := w.values[i*width:][:width]
+		from := row[w.starts[i]:][:width]
+		var sum float32
+		for len(taps) >= 4 && len(from) >= 4 {
+			sum += (taps[0]*from[0] + taps[1]*from[1]) + (taps[2]*from[2] + taps[3]*from[3])
+			taps, from = taps[4:], from[4:]
+		}
+		for k, tap := range taps {
+			if k < len(from) {
+				sum += tap * from[k]
+			}
+		}
+		dst[i] = sum
+	}
+}
+
+// mixRows sets dst to the weighted sum of consecutive rows of src, the first of
+// which starts at offset. Rows whose weight is zero cost nothing.
+func mixRows(dst, src []float32, offset int, taps []float32) {
+	n := len(dst)
+	for len(taps) > 0 && taps[len(taps)-1] == 0 {
+		taps = taps[:len(taps)-1]
+	}
+	for len(taps) > 0 && taps[0] == 0 {
+		taps, offset = taps[1:], offset+n
+	}
+	clear(dst)
+	for ; len(taps) >= 4; taps, offset = taps[4:], offset+4*n {
+		mix4(dst, src[offset:], taps)
+	}
+	for ; len(taps) >= 2; taps, offset = taps[2:], offset+2*n {
+		a, b, u, v := src[offset:][:n], src[offset+n:][:n], taps[0], taps[1]
+		for x := range dst {
+			dst[x] += u*a[x] + v*b[x]
+		}
+	}
+	if len(taps) == 1 {
+		a, u := src[offset:][:n], taps[0]
+		for x := range dst {
+			dst[x] += u * a[x]
+		}
+	}
+}
+
+// mix4 adds four weighted rows at once: a quarter of the loads and stores of
+// dst, which is what this loop waits for.
+func mix4(dst, src, taps []float32) {
+	n := len(dst)
+	a, b, c, d := src[:n], src[n:][:n], src[2*n:][:n], src[3*n:][:n]
+	s, t, u, v := taps[0], taps[1], taps[2], taps[3]
+	for x := range dst {
+		dst[x] += (s*a[x] + t*b[x]) + (u*c[x] + v*d[x])
+	}
+}
+
+// one is the bit pattern of float32(1).
+const one = 0x3f800000
+
+// window sets dst to src brought to 0..1. Clipping works on the bit patterns,
+// which order like the numbers when these are not negative and are negative
+// integers when these are negative: no branch depends on the noise in a picture.
+func window(dst, src []float32, low, scale float32) {
+	src = src[:len(dst)]
+	for i, v := range src {
+		bits := int32(math.Float32bits((v - low) * scale))
+		dst[i] = math.Float32frombits(uint32(min(max(bits, 0), one)))
+	}
+}
+
+func clamp(v, least, most int) int { return max(least, min(v, most)) }
