@@ -90,13 +90,10 @@ type Embedded struct {
 
 // Retention bounds what NATS keeps: whichever of age and size is reached first.
 type Retention struct {
-	Findings     time.Duration `json:"findings" config:"min=1h"`
-	DeadLetters  time.Duration `json:"dead_letters" config:"min=1h"`
-	Media        time.Duration `json:"media" config:"min=1h"`
-	MediaBytes   Size          `json:"media_bytes" config:"min=1MB"`
-	Uploads      time.Duration `json:"uploads" config:"min=1h"`
-	UploadsBytes Size          `json:"uploads_bytes" config:"min=1MB"`
-	WorkBytes    Size          `json:"work_bytes" config:"min=1MB"` // full: new announcements are turned away
+	Findings   time.Duration `json:"findings" config:"min=1h"` // alerts, dead letters and the worklist too
+	Media      time.Duration `json:"media" config:"min=1h"`    // pictures, reports, uploads
+	MediaBytes Size          `json:"media_bytes" config:"min=1MB"`
+	WorkBytes  Size          `json:"work_bytes" config:"min=1MB"` // full: new announcements are turned away
 }
 
 // HTTP is the listener of the worklist page, health, metrics and /v1/studies.
@@ -123,10 +120,12 @@ type DICOMweb struct {
 // Limits bound what one study may cost before it is refused as too_large.
 type Limits struct {
 	FileBytes   Size `json:"file_bytes" config:"min=1kB"`
+	HeaderBytes Size `json:"header_bytes" config:"min=1kB"` // of one file, pixels left out
 	StudyBytes  Size `json:"study_bytes" config:"min=1kB"`
-	Files       int  `json:"files" config:"min=1"`
-	Frames      int  `json:"frames" config:"min=1"`       // of one study
-	FramePixels int  `json:"frame_pixels" config:"min=1"` // rows times columns
+	Files       int  `json:"files" config:"min=1"`                // beside and of a study
+	Frames      int  `json:"frames" config:"min=1"`               // of one file
+	FramePixels int  `json:"frame_pixels" config:"min=1"`         // rows times columns
+	ZipRatio    int  `json:"zip_ratio" config:"min=1,max=100000"` // inflated over packed
 }
 
 // Model says which model reads, and at which operating point.
@@ -174,26 +173,25 @@ func Default() Config {
 		Log: Log{Level: "info", Format: "text"},
 		NATS: NATS{
 			Embedded:  Embedded{Listen: "127.0.0.1:4222"},
-			Heartbeat: 30 * time.Second,
+			Heartbeat: 10 * time.Second,
 			Retention: Retention{
-				Findings:     90 * day,
-				DeadLetters:  90 * day,
-				Media:        14 * day,
-				MediaBytes:   20 * gigabyte,
-				Uploads:      7 * day,
-				UploadsBytes: 20 * gigabyte,
-				WorkBytes:    gigabyte,
+				Findings:   90 * day,
+				Media:      14 * day,
+				MediaBytes: 20 * gigabyte,
+				WorkBytes:  256 * mebibyte,
 			},
 		},
 		HTTP:     HTTP{Listen: "127.0.0.1:8470", Allow: []netip.Prefix{}},
 		Roots:    map[string]string{},
 		DICOMweb: DICOMweb{Allow: []string{}},
 		Limits: Limits{
-			FileBytes:   2 * gigabyte,
-			StudyBytes:  8 * gigabyte,
-			Files:       20_000,
+			FileBytes:   1 << 30,
+			HeaderBytes: 16 * mebibyte,
+			StudyBytes:  8 << 30,
+			Files:       100_000,
 			Frames:      20_000,
 			FramePixels: 4096 * 4096,
+			ZipRatio:    100,
 		},
 		ONNXRuntime: ONNXRuntime{Providers: []string{"cuda", "webgpu", "cpu"}},
 		Work: Work{

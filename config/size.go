@@ -13,16 +13,18 @@ import (
 // of 1000) and binary ones (KiB, MiB, GiB, TiB: powers of 1024).
 type Size int64
 
-const gigabyte Size = 1e9
+const (
+	gigabyte Size = 1e9
+	mebibyte Size = 1 << 20
+)
 
-// sizeUnits stand largest first, SI before binary, the order in which String
-// tries them.
+// sizeUnits stand largest first, the order in which String tries them.
 var sizeUnits = []struct {
 	name  string
 	bytes Size
 }{
-	{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3},
-	{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10},
+	{"TiB", 1 << 40}, {"TB", 1e12}, {"GiB", 1 << 30}, {"GB", 1e9},
+	{"MiB", 1 << 20}, {"MB", 1e6}, {"KiB", 1 << 10}, {"kB", 1e3},
 }
 
 // String is exact: parsing it gives the same size.
