@@ -1,0 +1,177 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"maps"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"neurotriage"
+	"neurotriage/dicomio"
+)
+
+// library is the daemon's Reader: it takes a study from wherever its location
+// says, and tells faults of the study from faults of the place.
+type library struct {
+	roots   map[string]string // name -> folder
+	allow   []string          // URL prefixes of DICOMweb archives
+	fetch   fetch
+	most    int64 // bytes of one object
+	spool   spool
+	options dicomio.Options
+}
+
+// fetch copies an object to w and gives its size. An object that is not there
+// is an error that wraps fs.ErrNotExist, one beyond limit a refusal.
+type fetch func(ctx context.Context, bucket, name string, w io.Writer, limit int64) (int64, error)
+
+// Open reads the headers of the job's study.
+func (l *library) Open(ctx context.Context, job neurotriage.Job) (OpenStudy, error) {
+	options := l.options
+	options.StudyUID, options.SeriesUIDs = job.StudyInstanceUID, job.SeriesInstanceUIDs
+	switch location := job.Location; location.Kind {
+	case neurotriage.Directory:
+		return l.openDirectory(ctx, location, options)
+	case neurotriage.Object:
+		return l.openObject(ctx, location, options)
+	case neurotriage.DICOMweb:
+		return nil, l.refuseWeb(location)
+	default:
+		return nil, neurotriage.Refuse(neurotriage.MalformedEvent, "location kind %q is unknown", location.Kind)
+	}
+}
+
+// openDirectory opens the root anew for every job: a handle that is kept would
+// go on showing the folder under a mount point that came back.
+func (l *library) openDirectory(ctx context.Context, location neurotriage.Location, options dicomio.Options) (OpenStudy, error) {
+	folder, known := l.roots[location.Root]
+	if !known {
+		return nil, fmt.Errorf("root %q is not among this daemon's (%s): %w", location.Root,
+			strings.Join(slices.Sorted(maps.Keys(l.roots)), ", "), neurotriage.ErrElsewhere)
+	}
+	place := place{name: location.Root, folder: folder}
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, place.fault(fmt.Errorf("opening root %q: %w", location.Root, err))
+	}
+	study, err := dicomio.Open(ctx, dicomio.Dir(root, location.Path), options)
+	if err != nil {
+		return nil, place.judge(err)
+	}
+	return &placed{OpenStudy: study, place: place}, nil
+}
+
+func (l *library) openObject(ctx context.Context, location neurotriage.Location, options dicomio.Options) (OpenStudy, error) {
+	file, size, err := l.spool.fill(func(w io.Writer) (int64, error) {
+		return l.fetch(ctx, location.Bucket, location.Name, w, l.most)
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, neurotriage.Refuse(neurotriage.StudyNotFound, "%w", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	study, err := dicomio.Open(ctx, dicomio.Zip(file, size), options)
+	if err != nil {
+		return nil, err
+	}
+	return study, nil
+}
+
+// refuseWeb judges a URL. Retrieval over DICOMweb is not part of this version,
+// and saying so is better than a job that waits for ever.
+func (l *library) refuseWeb(location neurotriage.Location) error {
+	if !webAllowed(l.allow, location.URL) {
+		return neurotriage.Refuse(neurotriage.URLNotAllowed, "the url is not covered by dicomweb.allow of this daemon")
+	}
+	return neurotriage.Refuse(neurotriage.URLNotAllowed,
+		"retrieving studies over DICOMweb is not built in yet: announce the study as a directory or an object")
+}
+
+// webAllowed compares parsed URLs, so that neither a user part, a letter's case
+// nor a path with ".." passes for the beginning of an allowed address.
+func webAllowed(allow []string, raw string) bool {
+	asked, err := url.Parse(raw)
+	if err != nil || asked.User != nil || asked.Host == "" || strings.Contains(asked.Path, "..") || strings.Contains(asked.RawPath, "%2") {
+		return false
+	}
+	return slices.ContainsFunc(allow, func(prefix string) bool {
+		allowed, err := url.Parse(prefix)
+		return err == nil && strings.EqualFold(allowed.Scheme, asked.Scheme) && strings.EqualFold(allowed.Host, asked.Host) &&
+			strings.HasPrefix(asked.Path, strings.TrimSuffix(allowed.Path, "/")+"/")
+	})
+}
+
+// place is a configured root.
+type place struct{ name, folder string }
+
+// check reports why studies cannot be read from the root now. An empty root is
+// what an unmounted share looks like.
+func (p place) check() error {
+	entry, err := os.Open(p.folder)
+	if err != nil {
+		return fmt.Errorf("opening root %q: %w", p.name, err)
+	}
+	defer entry.Close()
+	_, err = entry.ReadDir(1)
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("root %q (%s): %w", p.name, p.folder, errEmptyRoot)
+	}
+	if err != nil {
+		return fmt.Errorf("listing root %q: %w", p.name, err)
+	}
+	return nil
+}
+
+var errEmptyRoot = errors.New("the folder is empty, as an unmounted share is")
+
+// fault is an error of the surroundings that is over when the root can be read.
+func (p place) fault(err error) error { return &fault{err: err, over: p.check} }
+
+// judge holds an error against the study only while its root is well: a share
+// that goes away in the middle looks like missing and broken files.
+func (p place) judge(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	if gone := p.check(); gone != nil {
+		return p.fault(errors.Join(gone, err))
+	}
+	if errors.Is(err, neurotriage.ErrSurroundings) || errors.Is(err, fs.ErrPermission) && refusal(err) == nil {
+		return p.fault(err)
+	}
+	return err
+}
+
+func refusal(err error) *neurotriage.Refusal {
+	found, _ := errors.AsType[*neurotriage.Refusal](err)
+	return found
+}
+
+// placed is a study below a root, which may go away while slices are read.
+type placed struct {
+	OpenStudy
+	place place
+}
+
+// Slices ends with a fault of the surroundings when a slice fails because the
+// root is gone.
+func (p *placed) Slices(ctx context.Context) iter.Seq2[neurotriage.Slice, error] {
+	return func(yield func(neurotriage.Slice, error) bool) {
+		for slice, err := range p.OpenStudy.Slices(ctx) {
+			if err != nil {
+				err = p.place.judge(err)
+			}
+			if !yield(slice, err) || err != nil && refusal(err) == nil {
+				return
+			}
+		}
+	}
+}
