@@ -1,0 +1,165 @@
+package dicomio
+
+import (
+	"math"
+
+	"github.com/suyashkumar/dicom/pkg/tag"
+
+	"neurotriage"
+)
+
+// attributes are what the room keeps of one instance's headers.
+type attributes struct {
+	studyUID, seriesUID, sopUID, sopClass string
+	transferSyntax                        string
+
+	patient          neurotriage.Patient
+	accession        string
+	date, clock      string
+	studyDescription string
+
+	seriesNumber   int
+	instanceNumber int
+	inAcquisition  int // images in the acquisition (0020,1002), 0 when not said
+	acquisition    int
+	echo           int
+	temporal       int
+
+	geometry geometry
+	image    image
+	evidence evidence
+}
+
+// image is how pixels are stored (PS3.3 C.7.6.3) and what they mean (C.11.1).
+type image struct {
+	present       bool // the data set has pixel data
+	frames        int
+	frame         FrameHeader
+	slope         float64
+	intercept     float64
+	hasPadding    bool
+	padding       float64 // pixel padding value and range limit (C.7.5.1.1.2), stored units
+	paddingLimit  float64
+	lookupTable   bool // a modality LUT sequence stands in the place of slope and intercept
+	floatingPoint bool // float or double float pixel data
+}
+
+// Tags that the parser's dictionary does not name.
+var (
+	tagContrastUsage = tag.Tag{Group: 0x0018, Element: 0x9341}
+	tagPaddingLimit  = tag.Tag{Group: 0x0028, Element: 0x0121}
+)
+
+// read turns vetted headers into attributes.
+func read(v vetted) (attributes, error) {
+	data, err := parse(v)
+	r := newReader(data, newTextDecoder(v.characterSet))
+	a := attributes{
+		studyUID: r.ascii(tag.StudyInstanceUID), seriesUID: r.ascii(tag.SeriesInstanceUID),
+		sopUID: r.ascii(tag.SOPInstanceUID), sopClass: r.ascii(tag.SOPClassUID),
+		transferSyntax: v.transferSyntax,
+		patient: neurotriage.Patient{
+			Name: r.text(tag.PatientName), ID: r.text(tag.PatientID),
+			BirthDate: r.ascii(tag.PatientBirthDate), Sex: r.ascii(tag.PatientSex),
+		},
+		accession: r.text(tag.AccessionNumber),
+		date:      r.ascii(tag.StudyDate), clock: r.ascii(tag.StudyTime),
+		studyDescription: r.text(tag.StudyDescription),
+		seriesNumber:     r.integer(tag.SeriesNumber, 0), instanceNumber: r.integer(tag.InstanceNumber, 0),
+		inAcquisition: r.integer(tag.ImagesInAcquisition, 0), acquisition: r.integer(tag.AcquisitionNumber, 0),
+		echo: r.integer(tag.EchoNumbers, 0), temporal: r.integer(tag.TemporalPositionIdentifier, 0),
+		geometry: readGeometry(r),
+		image:    readImage(r, v),
+		evidence: readEvidence(r),
+	}
+	if a.sopUID == "" {
+		a.sopUID = v.mediaInstance
+	}
+	if a.sopClass == "" {
+		a.sopClass = v.mediaClass
+	}
+	a.evidence.sopClass = a.sopClass
+	a.evidence.pixels = a.image.present
+	return a, err
+}
+
+func readImage(r *reader, v vetted) image {
+	m := image{
+		present: v.pixels.tag != 0,
+		frames:  r.integer(tag.NumberOfFrames, 1),
+		frame: FrameHeader{
+			Rows: r.integer(tag.Rows, 0), Columns: r.integer(tag.Columns, 0),
+			Samples:       r.integer(tag.SamplesPerPixel, 1),
+			BitsAllocated: r.integer(tag.BitsAllocated, 0), BitsStored: r.integer(tag.BitsStored, 0),
+			HighBit:         r.integer(tag.HighBit, -1),
+			Signed:          r.integer(tag.PixelRepresentation, 0) == 1,
+			Photometric:     r.ascii(tag.PhotometricInterpretation),
+			InterleavedByte: r.integer(tag.PlanarConfiguration, 0) == 0,
+		},
+		slope: readSlope(r, tag.RescaleSlope, 1), intercept: readSlope(r, tag.RescaleIntercept, 0),
+		lookupTable:   r.present(tag.ModalityLUTSequence),
+		floatingPoint: v.pixels.tag == tagFloatPixels || v.pixels.tag == tagDoublePixels,
+	}
+	f := &m.frame
+	if f.BitsStored == 0 {
+		f.BitsStored = f.BitsAllocated
+	}
+	if f.HighBit < 0 {
+		f.HighBit = f.BitsStored - 1
+	}
+	m.hasPadding = r.present(tag.PixelPaddingValue)
+	m.padding = signedValue(r.number(tag.PixelPaddingValue, 0), f.Signed)
+	m.paddingLimit = m.padding
+	if r.present(tagPaddingLimit) {
+		m.paddingLimit = signedValue(r.number(tagPaddingLimit, 0), f.Signed)
+	}
+	return m
+}
+
+// readSlope keeps an unreadable number as NaN, so that it is refused later
+// and not replaced by a guess.
+func readSlope(r *reader, t tag.Tag, absent float64) float64 {
+	if n := r.numbers(t); len(n) > 0 {
+		return n[0]
+	}
+	return absent
+}
+
+// signedValue reads "US or SS" attributes, which implicit files do not tell
+// apart, by the pixel representation (PS3.3 C.7.5.1.1.2).
+func signedValue(value float64, signed bool) float64 {
+	if signed && value > math.MaxInt16 && value <= math.MaxUint16 {
+		return value - math.MaxUint16 - 1
+	}
+	return value
+}
+
+// check refuses what the room cannot turn into a slice, in the words of the
+// two kinds: broken and unsupported.
+func (m image) check(limits Limits) error {
+	f := m.frame
+	switch {
+	case !m.present:
+		return neurotriage.Refuse(neurotriage.CorruptDICOM, "check image: there is no pixel data")
+	case f.Rows <= 0 || f.Columns <= 0 || m.frames <= 0:
+		return neurotriage.Refuse(neurotriage.CorruptDICOM, "check image: %d rows, %d columns, %d frames", f.Rows, f.Columns, m.frames)
+	case f.Rows*f.Columns > limits.FramePixels:
+		return neurotriage.Refuse(neurotriage.TooLarge, "check image: %d × %d pixels, at most %d are allowed", f.Rows, f.Columns, limits.FramePixels)
+	case m.frames > limits.Frames:
+		return neurotriage.Refuse(neurotriage.TooLarge, "check image: %d frames, at most %d are allowed", m.frames, limits.Frames)
+	case m.floatingPoint || m.lookupTable:
+		return neurotriage.Refuse(neurotriage.UnsupportedImage, "check image: floating point pixels and modality lookup tables are not read")
+	case f.Samples != 1 || (f.Photometric != "MONOCHROME1" && f.Photometric != "MONOCHROME2"):
+		return neurotriage.Refuse(neurotriage.UnsupportedImage, "check image: %d samples of %q, only grey images are read", f.Samples, f.Photometric)
+	case f.BitsAllocated != 8 && f.BitsAllocated != 16 && f.BitsAllocated != 32:
+		return neurotriage.Refuse(neurotriage.UnsupportedImage, "check image: %d bits allocated, 8, 16 and 32 are read", f.BitsAllocated)
+	case f.BitsStored < 1 || f.BitsStored > f.BitsAllocated || f.HighBit >= f.BitsAllocated || f.HighBit < f.BitsStored-1:
+		return neurotriage.Refuse(neurotriage.CorruptDICOM, "check image: %d bits stored below bit %d do not fit %d bits allocated",
+			f.BitsStored, f.HighBit, f.BitsAllocated)
+	case !finite(m.slope) || !finite(m.intercept) || m.slope == 0 || math.Abs(m.slope) > 1e12 || math.Abs(m.intercept) > 1e20:
+		return neurotriage.Refuse(neurotriage.CorruptDICOM, "check image: rescale slope %g and intercept %g make no pixel values", m.slope, m.intercept)
+	}
+	return nil
+}
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

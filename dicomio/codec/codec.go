@@ -1,0 +1,83 @@
+// Package codec holds what the decoders of compressed pixel data share: the
+// frame that a file's header promises, the two kinds of error, and how decoded
+// samples become native bytes. The decoders are its subfolders, pure functions
+// on bytes: jpeg (JPEG lossless, baseline and extended), jpegls and jpeg2000
+// (with HTJ2K). They know nothing of DICOM files.
+//
+// Promises of every decoder: the codestream's own size is compared with the
+// frame before anything is allocated; memory grows with the frame, never with a
+// number that the codestream claims; damaged input gives an error, never a
+// panic or an endless loop.
+package codec
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// ErrUnsupported marks a codestream that is legal and that no decoder here
+// reads. Every other error means that the codestream is damaged or does not
+// fit its frame.
+var ErrUnsupported = errors.New("not supported")
+
+// Frame is what the file's header says of the one grey frame to decode.
+type Frame struct {
+	Rows, Columns int
+	BitsAllocated int // 8 or 16: the width of a native sample
+	BitsStored    int
+	Signed        bool // pixel representation 1, two's complement
+}
+
+// Bytes is the length of the native frame.
+func (f Frame) Bytes() int { return f.Rows * f.Columns * f.BitsAllocated / 8 }
+
+// maxPixels keeps products of sizes far from overflow on every platform.
+const maxPixels = 1 << 28
+
+// Check compares the frame with dst and with what the codestream says of itself.
+// Precision may be below BitsStored (real files are like that) and above it, but
+// has to fit the native sample.
+func (f Frame) Check(dst []byte, rows, columns, precision int) error {
+	switch {
+	case f.BitsAllocated != 8 && f.BitsAllocated != 16:
+		return fmt.Errorf("%d bits allocated: %w", f.BitsAllocated, ErrUnsupported)
+	case f.Rows <= 0 || f.Columns <= 0 || f.Rows > maxPixels/f.Columns:
+		return fmt.Errorf("the header has %d × %d pixels", f.Rows, f.Columns)
+	case len(dst) != f.Bytes():
+		return fmt.Errorf("the native frame has %d bytes, %d × %d pixels of %d bits need %d",
+			len(dst), f.Rows, f.Columns, f.BitsAllocated, f.Bytes())
+	case rows != f.Rows || columns != f.Columns:
+		return fmt.Errorf("the codestream has %d × %d pixels, the header %d × %d", rows, columns, f.Rows, f.Columns)
+	case precision < 1 || precision > f.BitsAllocated:
+		return fmt.Errorf("the codestream has %d bits a sample, %d are allocated", precision, f.BitsAllocated)
+	}
+	return nil
+}
+
+// PutRow writes decoded samples as one native little endian row of dst. Samples
+// of a signed frame whose codestream precision is below BitsStored are extended
+// from that precision, because the bits above it were never coded.
+func PutRow[T uint16 | int32](f Frame, dst []byte, row int, samples []T, precision int) {
+	extend := 0
+	if f.Signed && precision < f.BitsStored {
+		extend = 32 - precision
+	}
+	if f.BitsAllocated == 8 {
+		out := dst[row*f.Columns:][:len(samples)]
+		for i, s := range samples {
+			out[i] = byte(int32(s) << extend >> extend)
+		}
+		return
+	}
+	out := dst[row*f.Columns*2:][:len(samples)*2]
+	if extend == 0 {
+		for i, s := range samples {
+			binary.LittleEndian.PutUint16(out[2*i:], uint16(s))
+		}
+		return
+	}
+	for i, s := range samples {
+		binary.LittleEndian.PutUint16(out[2*i:], uint16(int32(s)<<extend>>extend))
+	}
+}

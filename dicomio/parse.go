@@ -1,0 +1,211 @@
+package dicomio
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/suyashkumar/dicom"
+	"github.com/suyashkumar/dicom/pkg/tag"
+
+	"neurotriage"
+)
+
+// parse hands vetted elements to the parser. The recover is the second line of
+// defence: no panic is known that gets past the wall.
+func parse(v vetted) (data dicom.Dataset, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = neurotriage.Refuse(neurotriage.CorruptDICOM, "parse headers: the parser gave up: %v", cause)
+		}
+	}()
+	if len(v.header) == 0 {
+		return data, nil
+	}
+	parser, err := dicom.NewParser(bytes.NewReader(v.header), int64(len(v.header)), nil,
+		dicom.SkipMetadataReadOnNewParserInit())
+	if err != nil && parser == nil {
+		return data, neurotriage.Refuse(neurotriage.CorruptDICOM, "parse headers: %w", err)
+	}
+	parser.SetTransferSyntax(v.layout.order(), v.layout.implicit)
+	for {
+		el, err := parser.Next()
+		if err == dicom.ErrorEndOfDICOM { //nolint:errorlint // returned bare, and the loop is hot
+			return data, nil
+		}
+		if err != nil {
+			return data, neurotriage.Refuse(neurotriage.CorruptDICOM, "parse headers: %w", err)
+		}
+		data.Elements = append(data.Elements, el)
+	}
+}
+
+// reader looks values up in a data set, level by level.
+type reader struct {
+	levels  [][]*dicom.Element
+	decoder textDecoder
+}
+
+// find gives the first element with this tag: of the data set itself, then of
+// the shared functional groups, then of the first frame's groups (PS3.3 C.7.6.16).
+func (r *reader) find(t tag.Tag) *dicom.Element {
+	for _, level := range r.levels {
+		for _, el := range level {
+			if el.Tag == t {
+				return el
+			}
+		}
+	}
+	return nil
+}
+
+// newReader lays out the levels in which attributes are looked up.
+func newReader(data dicom.Dataset, decoder textDecoder) *reader {
+	r := &reader{levels: [][]*dicom.Element{data.Elements}, decoder: decoder}
+	for _, sequence := range []tag.Tag{tag.SharedFunctionalGroupsSequence, tag.PerFrameFunctionalGroupsSequence} {
+		for _, el := range data.Elements {
+			if el.Tag != sequence {
+				continue
+			}
+			for _, macro := range firstItem(el) {
+				r.levels = append(r.levels, firstItem(macro))
+			}
+		}
+	}
+	return r
+}
+
+// firstItem gives the elements of a sequence's first item, or nil.
+func firstItem(el *dicom.Element) []*dicom.Element {
+	items, ok := el.Value.GetValue().([]*dicom.SequenceItemValue)
+	if !ok || len(items) == 0 {
+		return nil
+	}
+	elements, _ := items[0].GetValue().([]*dicom.Element)
+	return elements
+}
+
+// values gives an element's values as text, undecoded and without padding.
+func (r *reader) values(t tag.Tag) []string {
+	el := r.find(t)
+	if el == nil {
+		return nil
+	}
+	raw, ok := el.Value.GetValue().([]string)
+	if !ok {
+		return nil
+	}
+	trimmed := make([]string, len(raw))
+	for i, value := range raw {
+		trimmed[i] = strings.Trim(value, " \x00")
+	}
+	if len(trimmed) == 1 && trimmed[0] == "" {
+		return nil
+	}
+	return trimmed
+}
+
+// ascii gives the first value of a VR that has no character set.
+func (r *reader) ascii(t tag.Tag) string {
+	if v := r.values(t); len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// text gives a value in the data set's character set. The parser split it at
+// backslashes before decoding, which is undone: in some character sets a
+// backslash is half a letter (PS3.5 6.1.2.5).
+func (r *reader) text(t tag.Tag) string {
+	return strings.TrimSpace(r.decoder.decode(strings.Join(r.values(t), `\`)))
+}
+
+// numbers gives DS and IS values, and binary numbers. Unreadable values are NaN.
+func (r *reader) numbers(t tag.Tag) []float64 {
+	el := r.find(t)
+	if el == nil {
+		return nil
+	}
+	switch raw := el.Value.GetValue().(type) {
+	case []int:
+		numbers := make([]float64, len(raw))
+		for i, value := range raw {
+			numbers[i] = float64(value)
+		}
+		return numbers
+	case []float64:
+		return raw
+	}
+	texts := r.values(t)
+	numbers := make([]float64, len(texts))
+	for i, text := range texts {
+		number, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			number = math.NaN()
+		}
+		numbers[i] = number
+	}
+	return numbers
+}
+
+// number gives the first number, or absent when there is none that is finite.
+func (r *reader) number(t tag.Tag, absent float64) float64 {
+	if n := r.numbers(t); len(n) > 0 && !math.IsNaN(n[0]) && !math.IsInf(n[0], 0) {
+		return n[0]
+	}
+	return absent
+}
+
+// integer gives the first number that fits, or absent.
+func (r *reader) integer(t tag.Tag, absent int) int {
+	n := r.number(t, float64(absent))
+	if math.Abs(n) > math.MaxInt32 {
+		return absent
+	}
+	return int(n)
+}
+
+// present reports a sequence with items, or a value that is not empty.
+func (r *reader) present(t tag.Tag) bool {
+	el := r.find(t)
+	if el == nil {
+		return false
+	}
+	switch value := el.Value.GetValue().(type) {
+	case []*dicom.SequenceItemValue:
+		return len(value) > 0
+	case []string:
+		return len(r.values(t)) > 0
+	case []int:
+		return len(value) > 0
+	}
+	return true
+}
+
+// within gives the text of an attribute in a sequence's first item.
+func (r *reader) within(sequence, t tag.Tag) string {
+	el := r.find(sequence)
+	if el == nil {
+		return ""
+	}
+	inner := reader{levels: [][]*dicom.Element{firstItem(el)}, decoder: r.decoder}
+	return inner.text(t)
+}
+
+// vector gives exactly n finite numbers.
+func (r *reader) vector(t tag.Tag, n int) ([]float64, bool) {
+	v := r.numbers(t)
+	if len(v) != n {
+		return nil, false
+	}
+	for _, x := range v {
+		if math.IsNaN(x) || math.IsInf(x, 0) || math.Abs(x) > 1e6 {
+			return nil, false
+		}
+	}
+	return v, true
+}
+
+func (f fragment) String() string { return fmt.Sprintf("%d bytes at %d", f.length, f.offset) }

@@ -1,0 +1,226 @@
+package dicomio
+
+import (
+	"bytes"
+	"compress/flate"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"iter"
+	"sync"
+
+	"neurotriage"
+)
+
+// Slices yields the slices of the eligible series, series by series in the order
+// of the study, decoded ahead on several goroutines within a small window. A
+// *neurotriage.Refusal concerns the one slice whose header comes with it; any
+// other error ends the iteration. Pixels belong to the receiver.
+func (s *Study) Slices(ctx context.Context) iter.Seq2[neurotriage.Slice, error] {
+	type job struct {
+		header neurotriage.Slice
+		from   *instance
+	}
+	var jobs []job
+	for i, series := range s.study.Series {
+		for j, header := range series.Slices {
+			if series.Eligible {
+				jobs = append(jobs, job{header, s.plan[i][j]})
+			}
+		}
+	}
+	type result struct {
+		slice neurotriage.Slice
+		err   error
+	}
+	n := workers(s.options.Parallel)
+	return func(yield func(neurotriage.Slice, error) bool) {
+		for _, r := range ordered(ctx, len(jobs), n, 2*n, func(ctx context.Context, i int) result {
+			if err := ctx.Err(); err != nil {
+				return result{jobs[i].header, err}
+			}
+			slice, err := jobs[i].from.slice(jobs[i].header.Frame, jobs[i].header.Index, s.options.Limits, &s.buffers)
+			return result{slice, err}
+		}) {
+			if !yield(r.slice, r.err) || r.err != nil && asRefusal(r.err) == nil {
+				return
+			}
+		}
+	}
+}
+
+// readable tells from headers alone why an instance's pixels cannot be read.
+func (i *instance) readable(limits Limits) *neurotriage.Refusal {
+	if i.damaged != nil {
+		return asRefusal(i.damaged)
+	}
+	name := func(r *neurotriage.Refusal) *neurotriage.Refusal {
+		return &neurotriage.Refusal{Reason: r.Reason, Err: fmt.Errorf("instance %s in %s: %w", i.sopUID, i.file.Name, r.Err)}
+	}
+	if !i.canDecode() {
+		return name(neurotriage.Refuse(neurotriage.UnsupportedTransferSyntax, "transfer syntax %s (%s) is not read", i.transferSyntax, syntaxName(i.transferSyntax)))
+	}
+	if isEnhanced(i.sopClass) || i.image.frames > 1 {
+		return name(neurotriage.Refuse(neurotriage.UnsupportedImage, "multi-frame images are not read"))
+	}
+	if err := asRefusal(i.image.check(limits)); err != nil {
+		return name(err)
+	}
+	return nil
+}
+
+// slice reads and decodes one frame. buffers may be nil.
+func (i *instance) slice(frame, index int, limits Limits, buffers *sync.Pool) (neurotriage.Slice, error) {
+	slice := i.header(frame, index)
+	if refusal := i.readable(limits); refusal != nil {
+		return slice, refusal
+	}
+	raw, done, err := i.frame(buffers)
+	if err != nil {
+		err = judge(err, "read pixels of instance "+i.sopUID+" in", i.file.Name)
+		return slice, err
+	}
+	slice.Pixels = make([]float32, slice.Rows*slice.Columns)
+	unpack(slice.Pixels, raw, i.image, slice.Turn, i.order())
+	done()
+	return slice, nil
+}
+
+// order is the byte order of what frame returns: codecs give little endian.
+func (i *instance) order() binary.ByteOrder {
+	if len(i.pixels.fragments) > 0 {
+		return binary.LittleEndian
+	}
+	return i.vrOrder.order()
+}
+
+// frame reads the native bytes of a single-frame instance; done gives the buffer
+// back.
+func (i *instance) frame(buffers *sync.Pool) (raw []byte, done func(), err error) {
+	r, err := i.file.Open()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer r.Close()
+	in, err := i.pixelInput(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	need := i.image.frame.FrameBytes()
+	if i.pixels.native.length > 0 || len(i.pixels.fragments) == 0 {
+		return i.native(in, need, buffers)
+	}
+	compressed, release, err := i.gather(in, buffers)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer release()
+	raw, done = borrow(buffers, need)
+	if err := codecFor(i.transferSyntax)(raw, compressed, i.image.frame); err != nil {
+		done()
+		return nil, nil, neurotriage.Refuse(neurotriage.CorruptDICOM, "decode %s: %w", syntaxName(i.transferSyntax), err)
+	}
+	return raw, done, nil
+}
+
+// pixelInput opens the stream that pixel offsets count in.
+func (i *instance) pixelInput(r io.Reader) (*input, error) {
+	in := newInput(r, i.file.Size)
+	if i.deflated == 0 {
+		return in, nil
+	}
+	if err := in.skip(i.deflated); err != nil {
+		return nil, err
+	}
+	return newInput(flate.NewReader(&restOf{in}), -1), nil
+}
+
+// native reads uncompressed pixel data, which may be followed by padding.
+func (i *instance) native(in *input, need int, buffers *sync.Pool) ([]byte, func(), error) {
+	if i.pixels.native.length < int64(need) {
+		return nil, nil, neurotriage.Refuse(neurotriage.CorruptDICOM, "pixel data has %d bytes, %d × %d pixels of %d bits need %d",
+			i.pixels.native.length, i.image.frame.Rows, i.image.frame.Columns, i.image.frame.BitsAllocated, need)
+	}
+	swapped := i.vrOrder.bigEndian && i.image.frame.BitsAllocated == 8 && i.pixels.vr == "OW"
+	length := need
+	if swapped {
+		length += need % 2
+	}
+	raw, done := borrow(buffers, length)
+	err := in.skip(i.pixels.native.offset)
+	if err == nil {
+		err = in.read(raw[:min(int64(length), i.pixels.native.length)])
+	}
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	if swapped { // bytes travel in big endian words (PS3.5 8.1.1)
+		for j := 1; j < len(raw); j += 2 {
+			raw[j-1], raw[j] = raw[j], raw[j-1]
+		}
+	}
+	return raw[:need], done, nil
+}
+
+// gather joins the fragments of a frame (PS3.5 A.4).
+func (i *instance) gather(in *input, buffers *sync.Pool) ([]byte, func(), error) {
+	total := int64(0)
+	for _, f := range i.pixels.fragments {
+		total += f.length
+	}
+	joined, done := borrow(buffers, int(total))
+	at := 0
+	for _, f := range i.pixels.fragments {
+		if err := in.skip(f.offset - in.off); err != nil {
+			done()
+			return nil, nil, err
+		}
+		if err := in.read(joined[at : at+int(f.length)]); err != nil {
+			done()
+			return nil, nil, err
+		}
+		at += int(f.length)
+	}
+	return joined, done, nil
+}
+
+// borrow takes a buffer of n bytes from the pool.
+func borrow(buffers *sync.Pool, n int) ([]byte, func()) {
+	if buffers == nil {
+		return make([]byte, n), func() {}
+	}
+	kept, _ := buffers.Get().(*[]byte)
+	if kept == nil || cap(*kept) < n {
+		fresh := make([]byte, n)
+		kept = &fresh
+	}
+	return (*kept)[:n], func() { buffers.Put(kept) }
+}
+
+// ReadSlice reads one DICOM file of at most Limits.FileBytes as one slice. Zero
+// limits take their defaults.
+func ReadSlice(r io.Reader, limits Limits) (neurotriage.Slice, error) {
+	limits = limits.orDefault()
+	data, err := io.ReadAll(io.LimitReader(r, limits.FileBytes+1))
+	if err != nil {
+		return neurotriage.Slice{}, fmt.Errorf("read file: %w", err)
+	}
+	file := File{Name: "the file", Size: int64(len(data)), Open: func() (io.ReadCloser, error) {
+		return memoryFile{bytes.NewReader(data)}, nil
+	}}
+	one, err := openInstance(context.Background(), file, limits)
+	if err == errNotDICOM { //nolint:errorlint // never wrapped
+		return neurotriage.Slice{}, neurotriage.Refuse(neurotriage.NotDICOM, "read file: it is not DICOM")
+	}
+	if err != nil {
+		return neurotriage.Slice{}, err
+	}
+	return one.slice(1, 0, limits, nil)
+}
+
+// memoryFile is a file held in memory.
+type memoryFile struct{ *bytes.Reader }
+
+func (memoryFile) Close() error { return nil }
