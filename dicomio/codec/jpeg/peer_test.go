@@ -85,7 +85,14 @@ func TestLossyAgainstDcmtk(t *testing.T) {
 							t.Fatal(err)
 						}
 						native := peer.Back(t, path, "dcmdjpeg")
-						ours, theirs := peer.Values(got, f), peer.Values(native, f)
+						ours := peer.Values(got, f)
+						// dcmtk lets samples overshoot into the bits above BitsStored.
+						wide := f
+						wide.BitsStored = f.BitsAllocated
+						theirs := peer.Values(native, wide)
+						for i, value := range theirs {
+							theirs[i] = min(value, 1<<c.bits-1)
+						}
 						if distance, at := peer.Farthest(ours, theirs); distance > 1 {
 							t.Errorf("%d grey levels from dcmtk at sample %d: %d, theirs %d", distance, at, ours[at], theirs[at])
 						}

@@ -50,7 +50,8 @@ func (d *decoder) sequential(dc, ac *codes) error {
 	across, down := (d.frame.Columns+7)/8, (d.frame.Rows+7)/8
 	blocks := &blockReader{source: &bits{src: d.src}, dc: dc, ac: ac, quantiser: d.quantisers[d.quantiser]}
 	strip := make([]uint16, 8*8*across) // eight rows
-	middle, highest := 1<<(d.precision-1), 1<<d.precision-1
+	// Lossy samples may overshoot; above BitsStored a reader would wrap them to black.
+	middle, highest := 1<<(d.precision-1), 1<<min(d.precision, d.frame.BitsStored)-1
 	done, intervals := 0, 0
 	for stripe := range down {
 		for x := range across {
