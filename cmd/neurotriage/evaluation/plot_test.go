@@ -38,7 +38,7 @@ func TestPlotShowsTheDiagonal(t *testing.T) {
 	if err := Plot(&out, madeUp()); err != nil {
 		t.Fatal(err)
 	}
-	if path := os.Getenv("NEUROTRIAGE_TEST_KEEP_PLOT"); path != "" { // for a person's eyes
+	if path := os.Getenv("KEEP_PLOT"); path != "" { // for a person's eyes
 		if err := os.WriteFile(path, out.Bytes(), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -84,13 +84,22 @@ func (t Task) one(ctx context.Context, file File) (Outcome, error) {
 		outcome.Err = refusal
 	case err != nil:
 		return Outcome{}, err
-	case score.Probabilities == nil:
-		outcome.Abstained = score.Skipped
+	case blank(slice, score):
+		outcome.Abstained = Blank
 	default:
 		outcome.Probabilities = score.Probabilities
 		outcome.Foreign = score.OOD > t.OutOfDomain
 	}
 	return outcome, nil
+}
+
+// Blank is the reason that a slice without a head is not scored for.
+const Blank = "nothing on it: every pixel has about the same value"
+
+// blank tells that the recipe found no head: its area is 0 although pixels have
+// a size. Without a spacing the area is 0 always, and the slice counts.
+func blank(slice neurotriage.Slice, score neurotriage.SliceScore) bool {
+	return score.Probabilities == nil || score.HeadAreaMM2 == 0 && slice.Spacing[0] > 0 && slice.Spacing[1] > 0
 }
 
 func (t Task) read(path string) (neurotriage.Slice, error) {

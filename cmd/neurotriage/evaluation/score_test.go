@@ -21,7 +21,7 @@ import (
 )
 
 // brightness answers by the first pixel: below 64 glioma, below 128
-// meningioma, and so on; a pixel of 255 is not scored.
+// meningioma, and so on; a picture of 255 has no head.
 type brightness struct{ fail error }
 
 func (b brightness) Score(_ context.Context, slice neurotriage.Slice) (neurotriage.SliceScore, error) {
@@ -29,11 +29,11 @@ func (b brightness) Score(_ context.Context, slice neurotriage.Slice) (neurotria
 	case b.fail != nil:
 		return neurotriage.SliceScore{}, b.fail
 	case first == 255:
-		return neurotriage.SliceScore{Skipped: "no head"}, nil
+		return neurotriage.SliceScore{Probabilities: sure(0)}, nil // the recipe found no head
 	case first == 254:
 		return neurotriage.SliceScore{}, neurotriage.Refuse(neurotriage.UnsupportedImage, "pixel is 254")
 	default:
-		return neurotriage.SliceScore{Probabilities: sure(int(first) / 64), OOD: float64(first)}, nil
+		return neurotriage.SliceScore{Probabilities: sure(int(first) / 64), OOD: float64(first), HeadAreaMM2: 6}, nil
 	}
 }
 
@@ -126,7 +126,7 @@ func TestEveryFileHasItsOutcome(t *testing.T) {
 	want := []string{
 		"glioma/a.png glioma foreign=false",
 		"glioma/deep/b.png pituitary foreign=true",
-		"glioma/flat.png no head",
+		"glioma/flat.png " + Blank,
 		"meningioma/bad.dcm unreadable",
 		"meningioma/c.dcm meningioma foreign=false",
 		"meningioma/cut.png unreadable",
