@@ -57,48 +57,47 @@ func (c complaints) err() error {
 	return &FaultError{Complaints: c}
 }
 
-// nearest returns the candidates that a person who typed word may have meant,
-// at most three, the nearest first.
-func nearest(word string, candidates []string) []string {
+// didYouMean is the end of a sentence about an unknown name: the nearest of the
+// candidates, at most three, or nothing when none is near.
+func didYouMean(word string, candidates []string) string {
 	const most = 3
-	limit := max(2, len(word)/4) // edits; longer names bear more slips
+	nearest := max(2, len(word)/6) // slips; longer names bear more of them
 	var near []string
-	for distance := 0; distance <= limit; distance++ {
-		for _, candidate := range candidates {
-			if len(near) < most && edits(word, candidate) == distance {
-				near = append(near, candidate)
-			}
+	for _, candidate := range candidates {
+		switch distance := slips(word, candidate); {
+		case distance < nearest:
+			nearest, near = distance, []string{candidate}
+		case distance == nearest && len(near) < most:
+			near = append(near, candidate)
 		}
 	}
-	return near
-}
-
-// didYouMean is the end of a sentence about an unknown name, or empty.
-func didYouMean(word string, candidates []string) string {
-	near := nearest(word, candidates)
 	if len(near) == 0 {
 		return ""
 	}
 	return "; did you mean " + strings.Join(near, " or ") + "?"
 }
 
-// edits is the Levenshtein distance of two strings, in bytes.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
+// slips counts the letters added, left out, mistaken or swapped with their
+// neighbour between two names (optimal string alignment), in bytes.
+func slips(a, b string) int {
+	before, row := make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
+		next := make([]int, len(b)+1)
+		next[0] = i + 1
 		for j := range len(b) {
-			substitute := diagonal
+			mistaken := row[j]
 			if a[i] != b[j] {
-				substitute++
+				mistaken++
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(substitute, row[j]+1, row[j+1]+1)
+			next[j+1] = min(mistaken, next[j]+1, row[j+1]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				next[j+1] = min(next[j+1], before[j-1]+1)
+			}
 		}
+		before, row = row, next
 	}
 	return row[len(b)]
 }

@@ -109,13 +109,15 @@ func (k key) isList() bool { return k.typ == typeTexts || k.typ == typePrefixes 
 // parse turns texts into the key's value, or says what is allowed.
 func (k key) parse(texts []string) (any, error) {
 	switch k.typ {
-	case typeTexts, typeMap: // a map stays a list of pairs until the struct is filled
+	case typeTexts:
 		for _, text := range texts {
 			if err := k.checkEnum(text); err != nil {
 				return nil, err
 			}
 		}
 		return slices.Clone(texts), nil
+	case typeMap:
+		return parsePairs(texts)
 	case typePrefixes:
 		return parsePrefixes(texts)
 	}
@@ -162,6 +164,22 @@ func (k key) parseText(text string) (any, error) {
 		return parseSize(text)
 	}
 	panic("config: " + k.path + ": no parser for " + k.typ.String())
+}
+
+// parsePairs keeps a map as a list of pairs: viper would change its keys.
+func parsePairs(texts []string) (any, error) {
+	seen := map[string]bool{}
+	for _, text := range texts {
+		name, _, ok := strings.Cut(text, "=")
+		switch {
+		case !ok:
+			return nil, errors.New(`pairs such as "incoming=/srv/dicom"`)
+		case seen[name]:
+			return nil, fmt.Errorf("each name once, and %q stands twice", name)
+		}
+		seen[name] = true
+	}
+	return slices.Clone(texts), nil
 }
 
 func parsePrefixes(texts []string) (any, error) {

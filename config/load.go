@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -55,7 +56,7 @@ func Load(options Options) (Config, error) {
 
 	var config Config
 	if err := layers.fill(&config); err != nil {
-		faults.add("configuration", "", "", "%v", err)
+		return config, fmt.Errorf("fill the configuration: %w", err) // a slip of ours: keys and types are known
 	}
 	if config.StateDir == "" {
 		config.StateDir, config.origins["state_dir"] = stateDir(env)
@@ -190,19 +191,7 @@ func (l *layering) override(k key, text, origin string, faults *complaints) {
 // from folder (empty: the working directory).
 func (l *layering) value(k key, texts []string, origin, folder string, faults *complaints) (any, bool) {
 	if k.isPath {
-		texts = slices.Clone(texts)
-		for i, text := range texts {
-			name, path := "", text
-			if k.typ == typeMap {
-				before, after, ok := strings.Cut(text, "=")
-				if !ok {
-					faults.add(k.path, text, origin, `pairs such as "incoming=/srv/dicom"`)
-					return nil, false
-				}
-				name, path = before+"=", after
-			}
-			texts[i] = name + absolute(path, folder)
-		}
+		texts = k.absolute(texts, folder)
 	}
 	value, err := k.parse(texts)
 	if err != nil {
@@ -211,6 +200,22 @@ func (l *layering) value(k key, texts []string, origin, folder string, faults *c
 	}
 	l.origins[k.path] = origin
 	return value, true
+}
+
+// absolute makes the paths of a value absolute; of a map, what follows the =.
+func (k key) absolute(texts []string, folder string) []string {
+	result := make([]string, len(texts))
+	for i, text := range texts {
+		name, path, pair := strings.Cut(text, "=")
+		if k.typ == typeMap && pair {
+			result[i] = name + "=" + absolute(path, folder)
+		} else if k.typ == typeString {
+			result[i] = absolute(text, folder)
+		} else {
+			result[i] = text // for parse to complain about
+		}
+	}
+	return result
 }
 
 // absolute leaves empty paths empty, since they mean "none" or "the default",
@@ -249,13 +254,14 @@ func (l *layering) fill(config *Config) error {
 }
 
 // pairsToMap is the decode hook for keys that hold a map.
-func pairsToMap(pairs []string) (map[string]string, error) {
+func pairsToMap(_, to reflect.Type, data any) (any, error) {
+	pairs, ok := data.([]string)
+	if to != typeMap || !ok {
+		return data, nil
+	}
 	result := make(map[string]string, len(pairs))
 	for _, pair := range pairs {
 		name, path, _ := strings.Cut(pair, "=")
-		if _, double := result[name]; double {
-			return nil, fmt.Errorf("%q is named twice", name)
-		}
 		result[name] = path
 	}
 	return result, nil

@@ -39,6 +39,9 @@ func Schema() ([]byte, error) {
 		}
 		leaf := k.schema(&defaults)
 		leaf["description"] = comments[k.path]
+		if bounds := k.bounds(); bounds != "" {
+			leaf["description"] = comments[k.path] + " Allowed: " + bounds + "."
+		}
 		child(section, names[len(names)-1], func() map[string]any { return leaf })
 	}
 	text, err := json.MarshalIndent(root, "", "  ")

@@ -102,5 +102,8 @@ func secretFile(key, path string) (string, error) {
 	case len(data) > maxSecretBytes:
 		faults.add(key, path, "", "allowed is a file of at most %d bytes", maxSecretBytes)
 	}
-	return secret, faults.err()
+	if err := faults.err(); err != nil {
+		return "", err
+	}
+	return secret, nil
 }
