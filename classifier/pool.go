@@ -7,8 +7,8 @@ import (
 	"neurotriage"
 )
 
-// Probabilities gives calibrated probabilities, softmax(logits / temperature), which
-// sum to 1 as nearly as float64 can.
+// Probabilities calibrates logits: softmax(logits / temperature), which sums to 1
+// as nearly as float64 can.
 func Probabilities(logits []float32, temperature float64) []float64 {
 	p := make([]float64, len(logits))
 	top := float64(slices.Max(logits))

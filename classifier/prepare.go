@@ -41,13 +41,13 @@ type Preparer struct {
 	recipe neurotriage.Recipe
 	size   int
 
-	thumb     thumbnail
-	parts     components
-	down      weights
-	across    weights
-	windowed  []float32 // the part of the slice below the square, in 0..1
-	squeezed  []float32 // windowed, resampled to size rows
-	selection []float64
+	thumb    thumbnail
+	ranks    ranks
+	parts    components
+	down     weights
+	across   weights
+	windowed []float32 // the part of the slice below the square, in 0..1
+	squeezed []float32 // windowed, resampled to size rows
 }
 
 // NewPreparer makes a preparer; the recipe is one that [Check] has passed.
@@ -87,8 +87,7 @@ func (p *Preparer) findHead(slice neurotriage.Slice) (Crop, error) {
 		}
 	}
 	var crop Crop
-	p.selection = append(p.selection[:0], t.cells...)
-	crop.Low, crop.High = orderStatistics(p.selection, p.recipe.PercentileLow, p.recipe.PercentileHigh)
+	crop.Low, crop.High = p.ranks.orderStatistics(t.cells, p.recipe.PercentileLow, p.recipe.PercentileHigh)
 	if crop.Flat() {
 		return crop, nil
 	}

@@ -17,8 +17,8 @@ type weights struct {
 func (w *weights) fill(start, length float64, size, source int) {
 	scale := length / float64(size)
 	reach := max(1, scale)
-	// Never more taps than the source has positions, nor fewer than one.
-	w.width = min(int(math.Ceil(2*reach))+1, source)
+	// A multiple of four, for the loops below; never more than the source has.
+	w.width = min((int(math.Ceil(2*reach))+1+3)/4*4, source)
 	w.first = clamp(int(math.Floor(start+0.5*scale-reach)), 0, source-w.width)
 	w.last = clamp(int(math.Ceil(start+length-0.5*scale+reach))+1, w.first+w.width, source)
 	w.starts = grow(w.starts, size)
@@ -50,23 +50,30 @@ func (w *weights) taps(i int) ([]float32, int) {
 	return w.values[i*w.width:][:w.width], int(w.starts[i])
 }
 
-// apply filters one row whose first value stands at source position first.
+// apply filters one row whose first value stands at source position first. Four
+// and eight taps serve every scale up to 3.5; longer ones and those of a tiny
+// source go the slow way.
 func (w *weights) apply(dst, row []float32) {
-	width := w.width
-	for i := range dst {
-		taps := w.values[i*width:][:width]
-		from := row[w.starts[i]:][:width]
-		var sum float32
-		for len(taps) >= 4 && len(from) >= 4 {
-			sum += (taps[0]*from[0] + taps[1]*from[1]) + (taps[2]*from[2] + taps[3]*from[3])
-			taps, from = taps[4:], from[4:]
+	switch w.width {
+	case 4:
+		for i := range dst {
+			t, v := (*[4]float32)(w.values[i*4:]), (*[4]float32)(row[w.starts[i]:])
+			dst[i] = (t[0]*v[0] + t[1]*v[1]) + (t[2]*v[2] + t[3]*v[3])
 		}
-		for k, tap := range taps {
-			if k < len(from) {
-				sum += tap * from[k]
+	case 8:
+		for i := range dst {
+			t, v := (*[8]float32)(w.values[i*8:]), (*[8]float32)(row[w.starts[i]:])
+			dst[i] = ((t[0]*v[0] + t[1]*v[1]) + (t[2]*v[2] + t[3]*v[3])) + ((t[4]*v[4] + t[5]*v[5]) + (t[6]*v[6] + t[7]*v[7]))
+		}
+	default:
+		for i := range dst {
+			var sum float32
+			taps, start := w.taps(i)
+			for k, v := range row[start:][:len(taps)] {
+				sum += taps[k] * v
 			}
+			dst[i] = sum
 		}
-		dst[i] = sum
 	}
 }
 

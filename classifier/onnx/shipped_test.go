@@ -1,0 +1,46 @@
+package onnx_test
+
+import (
+	"testing"
+
+	"neurotriage"
+	"neurotriage/classifier"
+	"neurotriage/classifier/model"
+	"neurotriage/classifier/onnx"
+)
+
+// The golden logits were made by PyTorch before the export, so this is the
+// parity of training and serving as far as the network goes.
+func TestShippedModelGivesItsGoldenScores(t *testing.T) {
+	runner, card := openShipped(t, onnx.Options{})
+	p, err := classifier.Unpack(model.ONNX())
+	if err != nil {
+		t.Fatal(err)
+	}
+	worst, err := p.Golden.Verify(t.Context(), card, runner)
+	if err != nil {
+		t.Error(err)
+	}
+	t.Logf("logits within %.1e of PyTorch's, on %s", worst, runner.Report().Provider)
+}
+
+func TestShippedModelReadsAStudy(t *testing.T) {
+	runner, card := openShipped(t, onnx.Options{})
+	c, err := classifier.New(card, runner, classifier.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	study, seq := heads(12, 384, 274)
+	reading, err := c.Classify(t.Context(), study, neurotriage.Thresholds{GliomaReview: card.Thresholds.GliomaReview}, seq)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, score := range reading.Series[0].Slices {
+		if len(score.Probabilities) != len(card.Labels) || score.Probabilities[0] != reading.Series[0].Slices[0].Probabilities[0] {
+			t.Errorf("slice %d, alike with all others, scored %v", i, score.Probabilities)
+		}
+	}
+	if len(reading.Keys) != 5 || reading.Keys[0].Map.Rows < 2 {
+		t.Errorf("%d keys", len(reading.Keys))
+	}
+}
