@@ -106,13 +106,14 @@ func (c caption) foot(at image.Rectangle) error {
 	)
 }
 
-// headline says the label whose evidence is shown with its probability.
+// headline says the label whose evidence is shown with its probability in this
+// slice. It is not the finding, which stands below.
 func (c caption) headline() string {
 	i := slices.Index(c.reading.Labels, c.view.Label)
 	if i < 0 || i >= len(c.view.Probabilities) {
 		return c.view.Label
 	}
-	return fmt.Sprintf("%s  p = %.3f", c.view.Label, c.view.Probabilities[i])
+	return fmt.Sprintf("p(%s) = %.3f", c.view.Label, c.view.Probabilities[i])
 }
 
 // place says which slice this is.
@@ -133,13 +134,17 @@ func (c caption) place() string {
 // digestDigits is how much of the model's digest a picture shows.
 const digestDigits = len("sha256:") + 12
 
-// maker says which model saw it, and on what.
+// maker says what the study came to, by which model, and on what.
 func (c caption) maker() string {
 	model := c.reading.Finding.Model
 	digest := model.Digest
 	if len(digest) > digestDigits {
 		digest = digest[:digestDigits]
 	}
-	parts := []string{"model " + model.Name, model.Version, digest, model.Runtime}
+	verdict := strings.ReplaceAll(string(c.reading.Finding.Disposition), "_", " ")
+	if reason := c.reading.Finding.Reason; reason != "" {
+		verdict += " (" + strings.ReplaceAll(string(reason), "_", " ") + ")"
+	}
+	parts := []string{"finding: " + verdict, "model " + model.Name, model.Version, digest, model.Runtime}
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "   ")
 }

@@ -29,6 +29,37 @@ func heat(v float64) color.RGBA {
 // less, so that anatomy stays visible where there is none.
 const mostOpaque = 0.75
 
+// shades is the number of steps of evidence that a picture tells apart.
+const shades = 256
+
+// palette gives the veil of each step, from none to the most.
+func palette() [shades]veil {
+	var veils [shades]veil
+	for i := range veils {
+		value := float64(i) / (shades - 1)
+		veils[i] = newVeil(heat(value), mostOpaque*value)
+	}
+	return veils
+}
+
+// veil is a colour to lay over opaque pixels with an opacity.
+type veil struct {
+	colour [3]uint32 // times opacity, in 1/65536
+	rest   uint32    // what stays of the pixel below, in 1/65536
+}
+
+func newVeil(colour color.RGBA, opacity float64) veil {
+	part := func(c uint8) uint32 { return uint32(float64(c)*opacity*(1<<16) + 0.5) }
+	return veil{colour: [3]uint32{part(colour.R), part(colour.G), part(colour.B)}, rest: uint32((1-opacity)*(1<<16) + 0.5)}
+}
+
+// over changes the first pixel of pix, which is laid out as in image.RGBA.
+func (v veil) over(pix []uint8) {
+	for i, c := range v.colour {
+		pix[i] = uint8(min((c+v.rest*uint32(pix[i])+1<<15)>>16, 255))
+	}
+}
+
 // unit clamps to 0..1; what is no number counts as nothing.
 func unit(v float64) float64 {
 	if !(v > 0) { // NaN too

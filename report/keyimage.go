@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"image"
+	"image/draw"
 	"image/png"
 	"io"
 	"strings"
@@ -18,7 +19,7 @@ const (
 	gap           = 12
 	legendWidth   = 92
 	captionHeight = 132
-	leastPanel    = 380 // narrower slices are centred in this width, so that captions stay legible
+	leastPanel    = 320 // narrower slices are centred in this width, so that captions stay legible
 )
 
 // WriteKeyImage writes the reading's key image number key (from 0) as PNG: the
@@ -29,7 +30,8 @@ func WriteKeyImage(w io.Writer, reading neurotriage.Reading, key int) error {
 	if err != nil {
 		return err
 	}
-	if err := png.Encode(w, picture); err != nil {
+	// The best compression would save a tenth and take thrice the time of all the drawing.
+	if err := (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(w, picture); err != nil {
 		return fmt.Errorf("write key image %d: %w", key, err)
 	}
 	return nil
@@ -56,9 +58,8 @@ func drawKeyImage(reading neurotriage.Reading, key int) (*image.RGBA, error) {
 	p.fill(total, ground)
 	left := image.Rect(0, 0, width, height).Add(image.Pt(gap+(panel-width)/2, gap))
 	right := left.Add(image.Pt(panel+gap, 0))
-	grey := windowed(slice, view.Window)
-	plain(canvas, left, grey)
-	plain(canvas, right, grey)
+	plain(canvas, left, windowed(slice, view.Window))
+	draw.Draw(canvas, right, canvas, left.Min, draw.Src)
 	shown := overlay(canvas, right, slice, view.Map)
 
 	face := caption{pen: p, reading: reading, view: view, series: seriesOf(reading.Study, slice.SeriesInstanceUID)}

@@ -56,8 +56,8 @@ func phantom(rows, columns int, spacing [2]float64, lesion blob) neurotriage.Rea
 	return neurotriage.Reading{
 		Labels: []string{"glioma", "meningioma", "normal", "pituitary"},
 		Finding: neurotriage.Finding{
-			StudyInstanceUID: "1.2.3",
-			Model:            neurotriage.ModelRef{Name: "mobilenetv3-large", Version: "2026.11.1", Digest: "sha256:0123456789abcdef0123456789abcdef", Runtime: "cpu"},
+			StudyInstanceUID: "1.2.3", Disposition: neurotriage.GliomaReview,
+			Model: neurotriage.ModelRef{Name: "mobilenetv3-large", Version: "2026.11.1", Digest: "sha256:0123456789abcdef0123456789abcdef", Runtime: "cpu"},
 		},
 		Study: neurotriage.Study{
 			UID: "1.2.3", Patient: neurotriage.Patient{Name: "Doe^Jane", ID: "MRN-77", BirthDate: "19700101"},
@@ -88,7 +88,7 @@ func draw(t *testing.T, reading neurotriage.Reading) image.Image {
 // of a square slice begins.
 const (
 	margin = 12
-	panel  = 640
+	panel  = 512
 )
 
 // warm says how much redder than blue a pixel is: grey pixels are not warm.

@@ -2,7 +2,6 @@ package report
 
 import (
 	"image"
-	"image/color"
 	"math"
 
 	"golang.org/x/image/draw"
@@ -11,7 +10,7 @@ import (
 )
 
 // longestSide is the length of a panel's longer side, in pixels.
-const longestSide = 640
+const longestSide = 512
 
 // panelSize gives the panel's width and height: the slice in isotropic pixels.
 // An unknown spacing counts as square.
@@ -69,20 +68,100 @@ func plain(canvas *image.RGBA, at image.Rectangle, picture *image.Gray) {
 // overlay blends the activation map into a panel that shows the slice already.
 // It reports whether there was any evidence to show.
 func overlay(canvas *image.RGBA, at image.Rectangle, slice neurotriage.Slice, heatMap neurotriage.HeatMap) bool {
-	field, ok := newField(heatMap)
-	if !ok {
+	rows := taps(heatMap.Rows, heatMap.Origin[0], heatMap.Size[0], slice.Rows, at.Dy())
+	columns := taps(heatMap.Columns, heatMap.Origin[1], heatMap.Size[1], slice.Columns, at.Dx())
+	spread, peak := spreadRows(heatMap, columns)
+	if peak <= 0 {
 		return false
 	}
-	rowStep := float64(slice.Rows) / float64(at.Dy())
-	columnStep := float64(slice.Columns) / float64(at.Dx())
-	for y := range at.Dy() {
-		for x := range at.Dx() {
-			value := field.at((float64(y)+0.5)*rowStep, (float64(x)+0.5)*columnStep)
-			blend(canvas, at.Min.X+x, at.Min.Y+y, heat(value), mostOpaque*value)
+	colours := palette()
+	for y, row := range rows {
+		line := canvas.Pix[canvas.PixOffset(at.Min.X, at.Min.Y+y):]
+		for x := range columns {
+			value := row.weigh(func(cell int) float64 { return spread[cell][x] }) / peak
+			colours[int(unit(value)*(shades-1)+0.5)].over(line[4*x:])
 		}
 	}
 	outline(canvas, at, seen(at, slice, heatMap))
 	return true
+}
+
+// spreadRows interpolates each row of a map along the panel's columns, and gives
+// the largest value of the map when interpolated at its cells' centres. Maps
+// that do not hold what they say have no peak.
+func spreadRows(heatMap neurotriage.HeatMap, columns []tap) (rows [][]float64, peak float64) {
+	if heatMap.Rows <= 0 || heatMap.Columns <= 0 || len(heatMap.Values) != heatMap.Rows*heatMap.Columns {
+		return nil, 0
+	}
+	rows = make([][]float64, heatMap.Rows)
+	for r := range rows {
+		rows[r] = make([]float64, len(columns))
+		for x, column := range columns {
+			rows[r][x] = column.weigh(func(cell int) float64 { return cellOf(heatMap, r, cell) })
+		}
+	}
+	for r := range heatMap.Rows {
+		for c := range heatMap.Columns {
+			down, across := at(float64(r)+0.5, heatMap.Rows), at(float64(c)+0.5, heatMap.Columns)
+			peak = max(peak, down.weigh(func(row int) float64 {
+				return across.weigh(func(column int) float64 { return cellOf(heatMap, row, column) })
+			}))
+		}
+	}
+	return rows, peak
+}
+
+// cellOf counts what is no number as no evidence.
+func cellOf(heatMap neurotriage.HeatMap, row, column int) float64 {
+	value := float64(heatMap.Values[row*heatMap.Columns+column])
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		return 0
+	}
+	return value
+}
+
+// tap is one point along one axis of a map: the cells that it lies between, and
+// their weights. The cubic B-spline draws a map of seven cells a side without
+// the diamonds of bilinear interpolation and without overshoot.
+type tap struct {
+	cells   [4]int
+	weights [4]float64 // all 0 beyond the map, where the model saw nothing
+}
+
+func (t tap) weigh(value func(cell int) float64) float64 {
+	sum := 0.0
+	for i, cell := range t.cells {
+		if t.weights[i] != 0 {
+			sum += t.weights[i] * value(cell)
+		}
+	}
+	return sum
+}
+
+// at is the tap at a place in cells; cell n has its centre at n+0.5, and the
+// edge cells repeat outwards.
+func at(place float64, cells int) tap {
+	first := math.Floor(place - 0.5)
+	t := place - 0.5 - first
+	s := 1 - t
+	found := tap{weights: [4]float64{s * s * s / 6, (4 - 6*t*t + 3*t*t*t) / 6, (4 - 6*s*s + 3*s*s*s) / 6, t * t * t / 6}}
+	for i := range found.cells {
+		found.cells[i] = min(max(int(first)+i-1, 0), cells-1)
+	}
+	return found
+}
+
+// taps gives the tap of each of a panel's pixels along one axis: origin and size
+// are those of the map's square in slice pixels.
+func taps(cells int, origin, size float64, slicePixels, panelPixels int) []tap {
+	list := make([]tap, panelPixels)
+	for i := range list {
+		pixel := (float64(i) + 0.5) * float64(slicePixels) / float64(panelPixels)
+		if place := (pixel - origin) / size * float64(cells); place >= 0 && place <= float64(cells) {
+			list[i] = at(place, cells)
+		}
+	}
+	return list
 }
 
 // seen is the square that the model looked at, on the panel; it may reach
@@ -96,10 +175,10 @@ func seen(at image.Rectangle, slice neurotriage.Slice, heatMap neurotriage.HeatM
 
 // outline draws the part of the frame's edge that lies on the panel, faintly.
 func outline(canvas *image.RGBA, at, frame image.Rectangle) {
-	const faint = 0.3
+	faint := newVeil(ink, 0.3)
 	dot := func(x, y int) {
 		if image.Pt(x, y).In(at) {
-			blend(canvas, x, y, ink, faint)
+			faint.over(canvas.Pix[canvas.PixOffset(x, y):])
 		}
 	}
 	for x := max(frame.Min.X, at.Min.X); x < min(frame.Max.X, at.Max.X); x++ {
@@ -110,77 +189,4 @@ func outline(canvas *image.RGBA, at, frame image.Rectangle) {
 		dot(frame.Min.X, y)
 		dot(frame.Max.X-1, y)
 	}
-}
-
-func blend(canvas *image.RGBA, x, y int, top color.RGBA, alpha float64) {
-	below := canvas.RGBAAt(x, y)
-	mix := func(a, b uint8) uint8 { return uint8(math.Round(float64(a)*(1-alpha) + float64(b)*alpha)) }
-	canvas.SetRGBA(x, y, color.RGBA{R: mix(below.R, top.R), G: mix(below.G, top.G), B: mix(below.B, top.B), A: 255})
-}
-
-// field is an activation map that can be asked at any point of the slice.
-type field struct {
-	neurotriage.HeatMap
-	peak float64
-}
-
-// newField refuses maps that do not hold what they say, and empty ones.
-func newField(heatMap neurotriage.HeatMap) (field, bool) {
-	whole := heatMap.Rows > 0 && heatMap.Columns > 0 && len(heatMap.Values) == heatMap.Rows*heatMap.Columns &&
-		heatMap.Size[0] > 0 && heatMap.Size[1] > 0
-	if !whole {
-		return field{}, false
-	}
-	f := field{HeatMap: heatMap}
-	for row := range f.Rows {
-		for column := range f.Columns {
-			f.peak = max(f.peak, f.smooth(float64(row)+0.5, float64(column)+0.5))
-		}
-	}
-	return f, f.peak > 0
-}
-
-// at gives the map's value at a point of the slice (0, 0 is the outer corner of
-// the first pixel) as a fraction of its peak. Beyond the map's square the model
-// saw nothing, and there is no evidence.
-func (f field) at(row, column float64) float64 {
-	v := (row - f.Origin[0]) / f.Size[0] * float64(f.Rows)
-	u := (column - f.Origin[1]) / f.Size[1] * float64(f.Columns)
-	if v < 0 || u < 0 || v > float64(f.Rows) || u > float64(f.Columns) {
-		return 0
-	}
-	return unit(f.smooth(v, u) / f.peak)
-}
-
-// smooth interpolates with the cubic B-spline, which draws a map of seven cells
-// a side without the diamonds of bilinear interpolation and without overshoot.
-// Cell r, c has its centre at r+0.5, c+0.5.
-func (f field) smooth(v, u float64) float64 {
-	top, left := math.Floor(v-0.5), math.Floor(u-0.5)
-	down, across := spline(v-0.5-top), spline(u-0.5-left)
-	sum := 0.0
-	for i, vertical := range down {
-		for j, horizontal := range across {
-			sum += vertical * horizontal * f.cell(int(top)+i-1, int(left)+j-1)
-		}
-	}
-	return sum
-}
-
-// spline gives the weights of the four nearest cells for a point that lies t
-// (0..1) behind the second.
-func spline(t float64) [4]float64 {
-	s := 1 - t
-	return [4]float64{s * s * s / 6, (4 - 6*t*t + 3*t*t*t) / 6, (4 - 6*s*s + 3*s*s*s) / 6, t * t * t / 6}
-}
-
-// cell repeats the edge cells outwards.
-func (f field) cell(row, column int) float64 {
-	row = min(max(row, 0), f.Rows-1)
-	column = min(max(column, 0), f.Columns-1)
-	value := float64(f.Values[row*f.Columns+column])
-	if math.IsNaN(value) || math.IsInf(value, 0) {
-		return 0
-	}
-	return value
 }
