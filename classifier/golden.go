@@ -9,8 +9,8 @@ import (
 	"neurotriage"
 )
 
-// GoldenTolerance is how far a runner's logits may be from the golden ones,
-// which PyTorch made before the export.
+// GoldenTolerance is how far a runner's logits may be from the golden ones, which
+// were taken at the export and held against PyTorch's there.
 const GoldenTolerance = 1e-3
 
 // Golden holds what the network must answer to inputs made by a formula, so that

@@ -9,8 +9,8 @@ import (
 	"neurotriage/classifier/onnx"
 )
 
-// The golden logits were made by PyTorch before the export, so this is the
-// parity of training and serving as far as the network goes.
+// The golden logits were taken in Python at the export and held against PyTorch's
+// there, so this is the parity of training and serving as far as the network goes.
 func TestShippedModelGivesItsGoldenScores(t *testing.T) {
 	runner, card := openShipped(t, onnx.Options{})
 	p, err := classifier.Unpack(model.ONNX())
@@ -21,7 +21,7 @@ func TestShippedModelGivesItsGoldenScores(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	t.Logf("logits within %.1e of PyTorch's, on %s", worst, runner.Report().Provider)
+	t.Logf("logits within %.1e of the golden ones, on %s", worst, runner.Report().Provider)
 }
 
 func TestShippedModelReadsAStudy(t *testing.T) {
