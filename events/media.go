@@ -51,7 +51,7 @@ func (b *Bus) storeMedia(ctx context.Context, findingID string, one Media) error
 		if _, err := store.GetInfo(ctx, name); !errors.Is(err, jetstream.ErrObjectNotFound) {
 			return err
 		}
-		_, err = store.Put(ctx, jetstream.ObjectMeta{Name: name, Headers: nats.Header{"Content-Type": {one.ContentType}}}, bytes.NewReader(one.Data))
+		_, err = store.Put(ctx, jetstream.ObjectMeta{Name: name, Headers: nats.Header{"Content-Type": {one.ContentType}}}, breathe(bytes.NewReader(one.Data)))
 		return err
 	})
 }
@@ -75,7 +75,7 @@ func (b *Bus) Upload(ctx context.Context, r io.Reader, name string) (neurotriage
 		store, err = b.objects(ctx, where.Bucket)
 	}
 	if err == nil {
-		_, err = store.Put(ctx, jetstream.ObjectMeta{Name: where.Name, Description: path.Base(name)}, watched.reader(r))
+		_, err = store.Put(ctx, jetstream.ObjectMeta{Name: where.Name, Description: path.Base(name)}, breathe(full(watched.reader(r))))
 	}
 	if err != nil {
 		return where, b.transferFailed(ctx, "uploading "+name+" to bucket "+where.Bucket, err)
@@ -168,6 +168,31 @@ func (s *stall) reader(r io.Reader) io.Reader {
 		n, err := r.Read(p)
 		if n > 0 {
 			s.timer.Reset(s.limit)
+		}
+		return n, err
+	})
+}
+
+// breathe pauses at the end of what is read. nats.go v1.55.0 starts a goroutine
+// in each Put that is stuck for ever if it first runs after the Put is over,
+// which small objects on a busy machine achieve.
+func breathe(r io.Reader) io.Reader {
+	return readerFunc(func(p []byte) (int, error) {
+		n, err := r.Read(p)
+		if err != nil {
+			time.Sleep(time.Millisecond)
+		}
+		return n, err
+	})
+}
+
+// full fills what it is given. Put sends one message for each read, and thousands
+// of short reads, as of a pipe that a zip is written into, would outrun the server.
+func full(r io.Reader) io.Reader {
+	return readerFunc(func(p []byte) (int, error) {
+		n, err := io.ReadFull(r, p)
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			err = io.EOF
 		}
 		return n, err
 	})
