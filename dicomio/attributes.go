@@ -2,6 +2,7 @@ package dicomio
 
 import (
 	"math"
+	"strings"
 
 	"github.com/suyashkumar/dicom/pkg/tag"
 
@@ -59,7 +60,7 @@ func read(v vetted) (attributes, error) {
 		sopUID: r.ascii(tag.SOPInstanceUID), sopClass: r.ascii(tag.SOPClassUID),
 		transferSyntax: v.transferSyntax,
 		patient: neurotriage.Patient{
-			Name: r.text(tag.PatientName), ID: r.text(tag.PatientID),
+			Name: strings.TrimRight(r.text(tag.PatientName), "^= "), ID: r.text(tag.PatientID),
 			BirthDate: r.ascii(tag.PatientBirthDate), Sex: r.ascii(tag.PatientSex),
 		},
 		accession: r.text(tag.AccessionNumber),
@@ -139,8 +140,6 @@ func signedValue(value float64, signed bool) float64 {
 func (m image) check(limits Limits) error {
 	f := m.frame
 	switch {
-	case !m.present:
-		return neurotriage.Refuse(neurotriage.CorruptDICOM, "check image: there is no pixel data")
 	case f.Rows <= 0 || f.Columns <= 0 || m.frames <= 0:
 		return neurotriage.Refuse(neurotriage.CorruptDICOM, "check image: %d rows, %d columns, %d frames", f.Rows, f.Columns, m.frames)
 	case f.Rows*f.Columns > limits.FramePixels:

@@ -103,8 +103,11 @@ func compare(ctx context.Context, a, b *instance, limits Limits) (same, better b
 	if equal, err := equalBytes(a.file, b.file); equal || err != nil {
 		return equal, false, err
 	}
-	if a.readable(limits) != nil || b.readable(limits) != nil || !a.image.present {
-		return false, !a.canDecode() && b.canDecode(), nil
+	if !a.image.present || a.transferSyntax == b.transferSyntax && !a.canDecode() {
+		return false, false, nil
+	}
+	if !a.canDecode() || !b.canDecode() { // one object in two syntaxes, as archives keep it
+		return true, b.canDecode(), nil
 	}
 	x, errA := a.slice(1, 0, limits, nil)
 	y, errB := b.slice(1, 0, limits, nil)

@@ -20,7 +20,7 @@ var (
 		`w/?o|wo|without|ohne|sans|senza|sin|zonder|non?[ _-]*(?:contrast|enhanced|gad|gd|km|ce|c)|-c|c-)(?:$|[^a-z])`)
 	withWord = regexp.MustCompile(`(?i)(?:^|[^a-z])(?:post|postcontrast|postgad|postgd|postkm|gad|gado|gadolinium|gadovist|dotarem|magnevist|` +
 		`prohance|multihance|gadavist|omniscan|clariscan|elucirem|vueway|gd|gd-?dtpa|km|ce|contrast|kontrast\w*|contraste|enhanced|t1\w*[ _-]*c|t1wc|t1ce|t1gd|t1km|t1post|t1c|wc|` +
-		`w/c|with[ _-]*c|mit[ _-]*km|nach[ _-]*km|apr[eè]s|inj|injected|inyec\w*|ac|mdc)(?:$|[^a-z])|\+\s?c(?:$|[^a-z])|\+\s?(?:gd|gad|km|contrast)|c\s?\+`)
+		`w/c|with[ _-]*c|mit[ _-]*km|nach[ _-]*km|apr[eè]s|inj|injected|inyec\w*|mdc)(?:$|[^a-z])|\+\s?c(?:$|[^a-z])|\+\s?(?:gd|gad|km|contrast)|c\s?\+`)
 )
 
 // contrastOf decides between T1 and T1 with contrast. Only a T1 with contrast can
@@ -46,7 +46,7 @@ func contrastOf(e evidence) agent {
 // firstMatch gives the matching words of the first text that has any.
 func firstMatch(pattern *regexp.Regexp, texts ...string) string {
 	for _, text := range texts {
-		if match := pattern.FindString(text); match != "" {
+		if match := pattern.FindString(breakCamel(text)); match != "" {
 			return strings.Trim(match, " _-()[],.:;")
 		}
 	}

@@ -1,6 +1,7 @@
 package dicomio
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ type dirSource struct {
 	root       *os.Root
 	path       string
 	mayBeEmpty bool // a folder that a person named may hold nothing
+	archive    Source
 }
 
 // Dir reads the folder, the file or the zip archive at a path below root, which
@@ -29,15 +31,28 @@ type dirSource struct {
 func Dir(root *os.Root, path string) Source { return &dirSource{root: root, path: path} }
 
 // Close closes the root.
-func (d *dirSource) Close() error { return d.root.Close() }
+func (d *dirSource) Close() error {
+	var err error
+	if d.archive != nil {
+		err = d.archive.Close()
+	}
+	return errors.Join(err, d.root.Close())
+}
 
 // List walks the folder. Linked folders below it are not entered, linked files
 // are read when they stay beneath the root, and refused when they do not.
 func (d *dirSource) List(ctx context.Context) iter.Seq2[File, error] {
 	return func(yield func(File, error) bool) {
 		start, err := d.start()
+		if err == nil {
+			d.archive, err = d.zipAt(start)
+		}
 		if err != nil {
 			yield(File{}, err)
+			return
+		}
+		if d.archive != nil {
+			d.archive.List(ctx)(yield)
 			return
 		}
 		err = fs.WalkDir(d.root.FS(), start, func(name string, entry fs.DirEntry, err error) error {
@@ -74,6 +89,22 @@ func (d *dirSource) start() (string, error) {
 	return start, nil
 }
 
+// zipAt opens the archive that the path names, or gives nil.
+func (d *dirSource) zipAt(name string) (Source, error) {
+	info, err := d.root.Stat(name)
+	if err != nil || !info.Mode().IsRegular() {
+		return nil, judge(err, "open", name)
+	}
+	file, err := d.root.Open(name)
+	if err != nil {
+		return nil, judge(err, "open", name)
+	}
+	if !isZip(file) {
+		return nil, file.Close()
+	}
+	return Zip(file, info.Size()), nil
+}
+
 // alive looks for a sign of life in the root.
 func (d *dirSource) alive() error {
 	folder, err := d.root.Open(".")
@@ -93,6 +124,19 @@ func (d *dirSource) alive() error {
 	return nil
 }
 
+// open opens a file that was listed. When it is gone, the root may be gone too;
+// when it is not, the study is still being moved, and a retry may find it.
+func (d *dirSource) open(name string) (io.ReadCloser, error) {
+	file, err := d.root.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, cmp.Or(d.alive(), fmt.Errorf("it was listed and is gone: %v", err)) //nolint:errorlint // not "study not found"
+	}
+	if err != nil {
+		return nil, err
+	}
+	return file, nil
+}
+
 // visit hands out one entry of the walk.
 func (d *dirSource) visit(name string, entry fs.DirEntry, yield func(File, error) bool) error {
 	if entry.IsDir() {
@@ -108,7 +152,7 @@ func (d *dirSource) visit(name string, entry fs.DirEntry, yield func(File, error
 	if !info.Mode().IsRegular() {
 		return nil // linked folders, sockets, pipes, devices
 	}
-	if !yield(File{Name: name, Size: info.Size(), Open: func() (io.ReadCloser, error) { return d.root.Open(name) }}, nil) {
+	if !yield(File{Name: name, Size: info.Size(), Open: func() (io.ReadCloser, error) { return d.open(name) }}, nil) {
 		return errStop
 	}
 	return nil

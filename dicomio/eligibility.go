@@ -132,7 +132,7 @@ var modalities = map[string]string{
 // returned.
 func judgeSeries(series *neurotriage.Series, group []*instance, use neurotriage.IntendedUse) []*instance {
 	known := map[evidence]verdict{}
-	var kept []*instance
+	var kept, damaged []*instance // damaged headers say too little: the series speaks for them
 	var refused []verdict
 	kinds := map[neurotriage.SequenceKind]verdict{}
 	for _, i := range group {
@@ -141,8 +141,12 @@ func judgeSeries(series *neurotriage.Series, group []*instance, use neurotriage.
 			v = eligible(i.evidence, use)
 			known[i.evidence] = v
 		}
-		if !v.eligible {
+		if i.damaged != nil && !v.eligible {
+			damaged = append(damaged, i)
+		} else if !v.eligible {
 			refused = append(refused, v)
+		}
+		if !v.eligible {
 			continue
 		}
 		kept = append(kept, i)
@@ -151,9 +155,11 @@ func judgeSeries(series *neurotriage.Series, group []*instance, use neurotriage.
 		}
 	}
 	if len(kept) == 0 {
-		series.Sequence, series.Why = refused[0].sequence, refused[0].why
+		first := known[group[0].evidence]
+		series.Sequence, series.Why = first.sequence, first.why
 		return group
 	}
+	kept = append(kept, damaged...)
 	chosen, ok := kinds[neurotriage.T1] // the careful reading of a mixed series: it never clears
 	for kind, v := range kinds {
 		if !ok || len(kinds) == 1 {

@@ -2,6 +2,7 @@ package dicomio
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 
@@ -46,6 +47,9 @@ func openInstance(_ context.Context, file File, limits Limits) (*instance, error
 	found.pixels, found.vrOrder, found.deflated = v.pixels, v.layout, v.deflated
 	var readErr error
 	found.attributes, readErr = read(v)
+	if found.studyUID != "" {
+		readErr = cmp.Or(readErr, checkUID(found.studyUID))
+	}
 	if err := errors.Join(vetErr, readErr); err != nil {
 		err = judge(err, "read", file.Name)
 		if found.damaged = err; asRefusal(err) == nil {
@@ -78,6 +82,14 @@ func looksLikeDICOM(in *input) bool {
 		return head[6] == 0 && head[7] == 0 && dictionaryVR(uint32(head[0])<<16|uint32(head[3])<<8|uint32(head[2])) != "UN"
 	}
 	return false
+}
+
+// checkUID refuses a study UID that no event could carry.
+func checkUID(uid string) error {
+	if err := neurotriage.CheckUID(uid); err != nil {
+		return neurotriage.Refuse(neurotriage.CorruptDICOM, "study instance uid: %w", err)
+	}
+	return nil
 }
 
 // identified reports whether the headers name the instance.

@@ -2,7 +2,8 @@ package dicomio
 
 import (
 	"bytes"
-	"fmt"
+	"encoding/binary"
+	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -24,12 +25,12 @@ func parse(v vetted) (data dicom.Dataset, err error) {
 	if len(v.header) == 0 {
 		return data, nil
 	}
-	parser, err := dicom.NewParser(bytes.NewReader(v.header), int64(len(v.header)), nil,
-		dicom.SkipMetadataReadOnNewParserInit())
-	if err != nil && parser == nil {
+	meta := metaFor(v.layout)
+	parser, err := dicom.NewParser(io.MultiReader(bytes.NewReader(meta), bytes.NewReader(v.header)),
+		int64(len(meta)+len(v.header)), nil)
+	if err != nil {
 		return data, neurotriage.Refuse(neurotriage.CorruptDICOM, "parse headers: %w", err)
 	}
-	parser.SetTransferSyntax(v.layout.order(), v.layout.implicit)
 	for {
 		el, err := parser.Next()
 		if err == dicom.ErrorEndOfDICOM { //nolint:errorlint // returned bare, and the loop is hot
@@ -40,6 +41,22 @@ func parse(v vetted) (data dicom.Dataset, err error) {
 		}
 		data.Elements = append(data.Elements, el)
 	}
+}
+
+// metaFor makes a file meta group of our own (PS3.10 7.1): the parser never sees
+// the file's, which may lie or name a syntax that it panics on.
+func metaFor(layout syntax) []byte {
+	uid := explicitLittle + "\x00"
+	switch {
+	case layout.implicit:
+		uid = implicitLittle + "\x00"
+	case layout.bigEndian:
+		uid = explicitBig + "\x00"
+	}
+	meta := append(make([]byte, preambleBytes), magic+"\x02\x00\x00\x00UL\x04\x00"...)
+	meta = binary.LittleEndian.AppendUint32(meta, uint32(8+len(uid)))
+	meta = append(meta, "\x02\x00\x10\x00UI"...)
+	return append(binary.LittleEndian.AppendUint16(meta, uint16(len(uid))), uid...)
 }
 
 // reader looks values up in a data set, level by level.
@@ -207,5 +224,3 @@ func (r *reader) vector(t tag.Tag, n int) ([]float64, bool) {
 	}
 	return v, true
 }
-
-func (f fragment) String() string { return fmt.Sprintf("%d bytes at %d", f.length, f.offset) }

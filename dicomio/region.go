@@ -41,6 +41,8 @@ func regionOf(e evidence, want string) region {
 		return region{contradiction: fmt.Sprintf("body part %s, the model reads the %s", e.bodyPart, wanted)}
 	case other != "" && head == "":
 		return region{contradiction: fmt.Sprintf("descriptions name another body part (%q)", other)}
+	case partHead != "" && head == "" && onlyOther(e.study) != "":
+		return region{contradiction: fmt.Sprintf("body part %s, but the study's description names another (%q)", e.bodyPart, onlyOther(e.study))}
 	case partHead != "":
 		return region{found: true, why: "body part " + e.bodyPart}
 	case head != "" && other != "":
@@ -49,6 +51,15 @@ func regionOf(e evidence, want string) region {
 		return region{found: true, why: fmt.Sprintf("head, inferred from description (%q)", head)}
 	}
 	return regionOfStudy(e, text)
+}
+
+// onlyOther gives a word for another body part when none is for the head.
+func onlyOther(text string) string {
+	w := wordsOf(text)
+	if w.find(headPart) != "" {
+		return ""
+	}
+	return w.find(otherPart)
 }
 
 // regionOfStudy looks further where neither body part nor series speak.
@@ -64,7 +75,10 @@ func regionOfStudy(e evidence, series words) region {
 	case habit != "":
 		return region{found: true, why: fmt.Sprintf("head, inferred from description (%q)", habit)}
 	}
-	return region{why: "no body part is given and no description names the head"}
+	if e.bodyPart != "" {
+		return region{why: fmt.Sprintf("body part %s is not known, and no description names the head", e.bodyPart)}
+	}
+	return region{why: "no body part is given, and no description names the head"}
 }
 
 // exactRegion serves models of other body parts: the header must name the part.

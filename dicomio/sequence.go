@@ -170,12 +170,12 @@ var described = []struct {
 }{
 	{whole(`loc|locs|localizer|localiser|localizers|scout|survey|survey\w*|3pl|3plane|aascout|aahscout\w*|smartbrain`), neurotriage.Localizer},
 	{whole(`adc|eadc|dadc|fa|colfa|tracew|trace|exp|mip|mips|minip|mnip|sub|subs|subtr|subtraction|subtracted|subtraktion|cbf|cbv|rcbf|rcbv|mtt|ttp|tmax|ktrans|` +
-		`map|maps|mapping|t1map\w*|t2map\w*|t1rho|molli|fieldmap\w*|phase|pha|screenshot|screen|report|vrt|projection|synthetic|symri|magic|calib\w*|calibration|asset|refscan|b0|b1|b1map|inv1|inv2|inversion1|inversion2|tensor`), neurotriage.ParametricMap},
+		`map|maps|mapping|t1map\w*|t2map\w*|t1rho|molli|fieldmap\w*|phase|pha|screenshot|screen|report|vrt|projection|synthetic|symri|magic|calib\w*|calibration|refscan|b0|b1|b1map|inv1|inv2|inversion1|inversion2|tensor`), neurotriage.ParametricMap},
 	{whole(`dwi|dti|dki|diff|diffusion|diff\w*|ep2d|b[15]\d{2,3}|b\d{4}|hardi|noddi|resolve|ivim`), neurotriage.Diffusion},
-	{whole(`perf|perfusion|dsc|asl|pasl|pcasl|bold|fmri|epi|gre_field|rest|resting|dce|twist|tricks|time4d|4d`), neurotriage.EchoPlanar},
-	{whole(`swi|swan|swip|venbold|suscept\w*|heme|hemo|hemosiderin|t2\*w?|t2star\w*|t2s|gre|medic|merge|qsm`), neurotriage.Susceptibility},
-	{whole(`tof|3dtof|mra|cemra|mrv|angio\w*|mrangio|venogra\w*|inhance|pca|pc3d|carotid|carotids|flow|venc`), neurotriage.Angiography},
-	{whole(`mrs|svs|csi|spectro\w*|press|fiesta|ciss|trufi|truefisp|fisp|drive|bffe|balanced|stir|tirm_stir|dir|psir|mt|mtc|mton`), neurotriage.UnknownSequence},
+	{whole(`perf|perfusion|dsc|asl|pasl|pcasl|bold|fmri|epi|gre_field|resting|dce|twist|tricks|time4d|4d`), neurotriage.EchoPlanar},
+	{whole(`swi|swan|swip|venbold|suscept\w*|heme|hemo|hemosiderin|t2\*w?|t2star\w*|t2s|medic|merge|qsm`), neurotriage.Susceptibility},
+	{whole(`tof|3dtof|mra|cemra|mrv|angio\w*|mrangio|venogra\w*|inhance|pca|pc3d|carotid|carotids|venc`), neurotriage.Angiography},
+	{whole(`mrs|svs|csi|spectro\w*|press|fiesta|ciss|trufi|truefisp|fisp|bffe|balanced|stir|dir|psir`), neurotriage.UnknownSequence},
 }
 
 var (
@@ -183,7 +183,7 @@ var (
 	t1NotWord = whole(`t1map\w*|t1rho|t1\*`)
 	t2Word    = whole(`(?:3d|2d|ax|axi|axial|sag|cor|tra|tr|e|s|st|fs|hr|h)?t2(?:[a-z+].*)?|haste`)
 	flairWord = whole(`\w*flair\w*|tirm|darkfluid|dark|spcir\w*`)
-	pdWord    = whole(`pd|pdw|pdt2|proton|protonen`)
+	pdWord    = whole(`pd|pdw|pdt2|proton|protonen|dp`)
 )
 
 // byWords reads the series description, and the protocol's name when that is

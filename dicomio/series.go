@@ -23,7 +23,7 @@ func makeSeries(group []*instance, options Options) (neurotriage.Series, []*inst
 	stack := newStack(images)
 	if len(images) > 0 {
 		series.Plane = images[0].geometry.plane()
-		stack.check(&series)
+		stack.check(&series, options.Limits)
 	}
 	var plan []*instance
 	for _, one := range stack.ordered {
@@ -103,7 +103,7 @@ func sameStack(a, b *instance) bool {
 }
 
 // check tells what is wrong with the stack's geometry, never silently.
-func (s stack) check(series *neurotriage.Series) {
+func (s stack) check(series *neurotriage.Series, limits Limits) {
 	complain := func(format string, args ...any) {
 		series.Complete = false
 		series.Warnings = append(series.Warnings, fmt.Sprintf(format, args...))
@@ -125,9 +125,21 @@ func (s stack) check(series *neurotriage.Series) {
 	if first.geometry.spacing == [2]float64{} {
 		complain("pixel spacing is missing")
 	}
-	if damaged := slices.IndexFunc(s.ordered, func(i *instance) bool { return i.damaged != nil }); damaged >= 0 {
-		complain("at least one file is damaged: %v", s.ordered[damaged].damaged)
+	if unread, first := s.unread(limits); unread > 0 {
+		complain("%d of %d files cannot be read (%s)", unread, len(s.ordered), first)
 	}
+}
+
+// unread counts the files that headers alone show to be unreadable, and gives the
+// first one's reason.
+func (s stack) unread(limits Limits) (n int, first neurotriage.Reason) {
+	for _, i := range s.ordered {
+		if refusal := i.readable(limits); refusal != nil {
+			n++
+			first = cmp.Or(first, refusal.Reason)
+		}
+	}
+	return n, first
 }
 
 func near(a, b [2]float64) bool {
@@ -141,6 +153,9 @@ const (
 	missingAbove = 1.5
 )
 
+// headMM is the least extent of a stack that shows a head and not a detail of it.
+const headMM = 40
+
 // checkPart looks for missing, doubled and unevenly spaced slices of one stack.
 func checkPart(part []*instance, complain func(string, ...any)) {
 	for _, i := range part {
@@ -148,6 +163,10 @@ func checkPart(part []*instance, complain func(string, ...any)) {
 			complain("position or orientation is missing, slices are ordered by instance number")
 			return
 		}
+	}
+	if part[0].image.frames > 1 {
+		complain("the places of the %d frames are not read", part[0].image.frames)
+		return
 	}
 	if len(part) < 2 {
 		complain("the stack has one slice only")
@@ -196,6 +215,12 @@ func checkAnnounced(part []*instance, usual float64, complain func(string, ...an
 	g := part[0].geometry
 	if g.between > 0 && usual > missingAbove*g.between && usual > missingAbove*g.thickness {
 		complain("slices lie %.1f mm apart where %.1f mm are announced: some are missing", usual, g.between)
+	}
+	if covered := part[len(part)-1].height() - part[0].height(); covered < headMM {
+		complain("the stack covers %.0f mm of the head, less than %d mm", covered, headMM)
+	}
+	if announced := part[0].inAcquisition; announced > len(part) {
+		complain("%d images are announced for the acquisition, %d are here", announced, len(part))
 	}
 	numbers := make([]int, len(part))
 	for i, one := range part {

@@ -58,6 +58,9 @@ func (i *instance) readable(limits Limits) *neurotriage.Refusal {
 	name := func(r *neurotriage.Refusal) *neurotriage.Refusal {
 		return &neurotriage.Refusal{Reason: r.Reason, Err: fmt.Errorf("instance %s in %s: %w", i.sopUID, i.file.Name, r.Err)}
 	}
+	if !i.image.present {
+		return name(neurotriage.Refuse(neurotriage.CorruptDICOM, "there is no pixel data"))
+	}
 	if !i.canDecode() {
 		return name(neurotriage.Refuse(neurotriage.UnsupportedTransferSyntax, "transfer syntax %s (%s) is not read", i.transferSyntax, syntaxName(i.transferSyntax)))
 	}
@@ -107,6 +110,19 @@ func (i *instance) frame(buffers *sync.Pool) (raw []byte, done func(), err error
 	if err != nil {
 		return nil, nil, err
 	}
+	raw, done, err = i.decode(in, buffers)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := in.finish(); err != nil {
+		done()
+		return nil, nil, err
+	}
+	return raw, done, nil
+}
+
+// decode gives native bytes, whichever way they are stored.
+func (i *instance) decode(in *input, buffers *sync.Pool) (raw []byte, done func(), err error) {
 	need := i.image.frame.FrameBytes()
 	if i.pixels.native.length > 0 || len(i.pixels.fragments) == 0 {
 		return i.native(in, need, buffers)

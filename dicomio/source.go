@@ -28,7 +28,9 @@ type Source interface {
 type File struct {
 	Name string
 	Size int64 // as announced by the file system or archive
-	Open func() (io.ReadCloser, error)
+	// Packed is the size within an archive, 0 for what is not packed.
+	Packed int64
+	Open   func() (io.ReadCloser, error)
 }
 
 // errEscapes is the text that package os gives to paths that leave an os.Root;

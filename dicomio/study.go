@@ -96,7 +96,7 @@ func only(studies []*Study, skipped Skipped, uid string) (*Study, error) {
 	case len(studies) == 0 && skipped.Other == 0:
 		return nil, neurotriage.Refuse(neurotriage.NotDICOM, "open study: none of %d files is DICOM", skipped.NotDICOM)
 	case len(studies) == 0:
-		return nil, neurotriage.Refuse(neurotriage.NotDICOM, "open study: none of %d DICOM files names a study", skipped.Other)
+		return nil, neurotriage.Refuse(neurotriage.CorruptDICOM, "open study: none of %d DICOM files names its study", skipped.Other)
 	case uid == "" && len(studies) == 1:
 		return studies[0], nil
 	case uid == "":
@@ -171,7 +171,7 @@ func headers(ctx context.Context, files []File, options Options) ([]*instance, S
 	}
 	var found []*instance
 	var skipped Skipped
-	total := int64(0)
+	var sum volume
 	n := workers(options.Parallel)
 	for i, r := range ordered(ctx, len(files), n, 16*n, func(ctx context.Context, i int) result {
 		if err := ctx.Err(); err != nil {
@@ -190,21 +190,48 @@ func headers(ctx context.Context, files []File, options Options) ([]*instance, S
 			skipped.Other++
 			continue
 		}
-		if total += files[i].Size; total > options.Limits.StudyBytes {
-			return nil, skipped, neurotriage.Refuse(neurotriage.TooLarge, "read headers: the files exceed %d bytes together", options.Limits.StudyBytes)
+		if err := sum.add(files[i], options.Limits); err != nil {
+			return nil, skipped, err
 		}
 		found = append(found, r.instance)
 	}
 	return adopt(found, options.StudyUID), skipped, nil
 }
 
-// adopt gives damaged files that do not name their study to the study beside
-// which they lie: a study with a damaged file must not look whole.
+// volume adds up what a source holds.
+type volume struct{ bytes, inflated, packed int64 }
+
+// ratioFrom is how much an archive may inflate to before its ratio is asked for:
+// small archives of dark slices pack very well.
+const ratioFrom = 64 << 20
+
+func (v *volume) add(file File, limits Limits) error {
+	v.bytes += file.Size
+	if file.Packed > 0 {
+		v.inflated += file.Size
+		v.packed += file.Packed
+	}
+	switch {
+	case v.bytes > limits.StudyBytes:
+		return neurotriage.Refuse(neurotriage.TooLarge, "read headers: the files exceed %d bytes together", limits.StudyBytes)
+	case v.inflated > ratioFrom && v.inflated/int64(limits.ZipRatio) > v.packed:
+		return neurotriage.Refuse(neurotriage.TooLarge, "read headers: the archive inflates more than %d times", limits.ZipRatio)
+	}
+	return nil
+}
+
+// adopt gives damaged files that do not name their study to the one beside which
+// they lie: a study with a damaged file must not look whole. Where several
+// studies lie together, they make a refused study of their own without a UID.
 func adopt(found []*instance, asked string) []*instance {
 	uid := asked
 	for _, i := range found {
-		if i.studyUID != "" && uid == "" {
+		switch {
+		case i.studyUID == "" || i.studyUID == uid || asked != "":
+		case uid == "":
 			uid = i.studyUID
+		default:
+			return found
 		}
 	}
 	for _, i := range found {
@@ -258,20 +285,11 @@ func assemble(ctx context.Context, all []*instance, skipped Skipped, options Opt
 	}
 	s.study.Warnings = append(s.study.Warnings, warnings...)
 	if lost > 0 {
-		s.warn("%d files are damaged before they name their series: %v", lost, firstDamage(all))
+		s.warn("%d files are damaged before they name their series", lost)
 	}
 	s.addSeries(single, lost > 0)
-	s.refusal = s.unreadable(named)
+	s.refusal = s.unreadable(all)
 	return s, nil
-}
-
-func firstDamage(all []*instance) error {
-	for _, i := range all {
-		if !i.identified() && i.damaged != nil {
-			return i.damaged
-		}
-	}
-	return errors.New("they carry no identifiers")
 }
 
 func (s *Study) warn(format string, args ...any) {
@@ -345,10 +363,20 @@ func (s *Study) unreadable(all []*instance) *neurotriage.Refusal {
 	if eligible {
 		return first
 	}
+	return undecided(all)
+}
+
+// undecided refuses a study without an eligible series in which damage may hide
+// one: structure comes before eligibility.
+func undecided(all []*instance) *neurotriage.Refusal {
+	whole := map[string]bool{}
 	for _, i := range all {
-		if i.damaged == nil {
-			return nil
+		whole[i.seriesUID] = whole[i.seriesUID] || i.damaged == nil
+	}
+	for _, i := range all {
+		if !whole[i.seriesUID] && (i.evidence.modality == "" || i.evidence.modality == "MR") {
+			return asRefusal(i.damaged)
 		}
 	}
-	return asRefusal(all[0].damaged)
+	return nil
 }

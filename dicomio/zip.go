@@ -11,12 +11,11 @@ import (
 	"neurotriage"
 )
 
-// zipSource reads the entries of an archive in memory order of their names;
-// names are never used as paths.
+// zipSource reads the entries of an archive. Their names are never used as
+// paths.
 type zipSource struct {
 	archive *zip.Reader
 	err     error
-	size    int64
 	close   func() error
 }
 
@@ -24,7 +23,7 @@ type zipSource struct {
 // are not opened. If r is an io.Closer it is closed with the source.
 func Zip(r io.ReaderAt, size int64) Source {
 	archive, err := zip.NewReader(r, size)
-	z := &zipSource{archive: archive, err: err, size: size, close: func() error { return nil }}
+	z := &zipSource{archive: archive, err: err, close: func() error { return nil }}
 	if closer, ok := r.(io.Closer); ok {
 		z.close = closer.Close
 	}
@@ -51,7 +50,10 @@ func (z *zipSource) List(ctx context.Context) iter.Seq2[File, error] {
 			if !entry.Mode().IsRegular() {
 				continue
 			}
-			file := File{Name: entry.Name, Size: int64(min(entry.UncompressedSize64, 1<<62)), Open: entry.Open}
+			file := File{
+				Name: entry.Name, Size: int64(min(entry.UncompressedSize64, 1<<62)),
+				Packed: int64(min(entry.CompressedSize64, 1<<62)), Open: entry.Open,
+			}
 			if !yield(file, nil) {
 				return
 			}
@@ -67,6 +69,3 @@ func judgeArchive(err error) error {
 	}
 	return err
 }
-
-// inflated is the archive's size on disk, for the ratio check.
-func (z *zipSource) archiveBytes() int64 { return z.size }

@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -86,8 +87,9 @@ type Image struct {
 
 // File is one written instance.
 type File struct {
-	Name string
-	Data []byte
+	Name     string
+	Data     []byte
+	Elements []Element // what Data was made of, for tests that damage it
 }
 
 // Files writes the study, one file an instance.
@@ -97,18 +99,34 @@ func (s Study) Files() []File {
 	for n, series := range s.Series {
 		series = series.filled(s, n)
 		for i, image := range series.Images {
+			elements := s.instance(series, image, i)
 			files = append(files, File{
 				Name: fmt.Sprintf("S%03d/I%04d.dcm", n+1, i+1),
-				Data: EncodeFile(series.Syntax, s.instance(series, image, i)),
+				Data: EncodeFile(series.Syntax, elements), Elements: elements,
 			})
 		}
 	}
 	return files
 }
 
-// WriteDir writes the study below a folder, which is made if it is missing.
-func (s Study) WriteDir(dir string) error {
-	for _, file := range s.Files() {
+// Element gives the last element with this tag.
+func (f File) Element(tag uint32) Element {
+	for _, e := range slices.Backward(f.Elements) {
+		if e.Tag == tag {
+			return e
+		}
+	}
+	return Element{}
+}
+
+// With gives the elements with some more, which replace what stands there.
+func (f File) With(elements ...Element) []Element {
+	return append(slices.Clone(f.Elements), elements...)
+}
+
+// WriteFiles writes files below a folder.
+func WriteFiles(dir string, files []File) error {
+	for _, file := range files {
 		path := filepath.Join(dir, filepath.FromSlash(file.Name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return fmt.Errorf("write study: %w", err)
@@ -119,6 +137,9 @@ func (s Study) WriteDir(dir string) error {
 	}
 	return nil
 }
+
+// WriteDir writes the study below a folder, which is made if it is missing.
+func (s Study) WriteDir(dir string) error { return WriteFiles(dir, s.Files()) }
 
 // Zip gives the study as an archive.
 func (s Study) Zip() []byte { return ZipFiles(s.Files()) }
