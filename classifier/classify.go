@@ -14,7 +14,7 @@ import (
 // Options of a classifier; the zero value is good.
 type Options struct {
 	KeySlices int              // most key slices of a finding; 0 means 5
-	Now       func() time.Time // nil means time.Now
+	Now       func() time.Time // for concurrent use; nil means time.Now
 }
 
 const defaultKeySlices = 5

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -110,13 +111,12 @@ type stage struct {
 	study  neurotriage.Study
 	slices []neurotriage.Slice
 	bad    map[int]neurotriage.Reason // by place in slices
-	now    time.Time
+	ticks  atomic.Int64               // seconds that the clock has told
 }
 
 func newStage(t testing.TB, info RunnerInfo) *stage {
 	return &stage{
 		t: t, model: card(t), script: newScript(info), study: neurotriage.Study{UID: "1.2"}, bad: map[int]neurotriage.Reason{},
-		now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC),
 	}
 }
 
@@ -164,7 +164,9 @@ func (s *stage) seq() iter.Seq2[neurotriage.Slice, error] {
 
 func (s *stage) classifier() *Classifier {
 	s.t.Helper()
-	c, err := New(s.model, s.script, Options{Now: func() time.Time { s.now = s.now.Add(time.Second); return s.now }})
+	c, err := New(s.model, s.script, Options{Now: func() time.Time {
+		return time.Date(2026, 11, 23, 12, 0, int(s.ticks.Add(1)), 0, time.UTC)
+	}})
 	if err != nil {
 		s.t.Fatal(err)
 	}
