@@ -24,9 +24,15 @@ const (
 
 // reservedVariables carry the prefix and are no configuration.
 var reservedVariables = []string{
-	envPrefix + "DATA",  // where tests find real images
-	envPrefix + "CACHE", // where downloaded libraries are kept
+	envPrefix + "DATA",   // where tests find real images
+	envPrefix + "CACHE",  // where downloaded libraries are kept
+	envPrefix + "CI",     // set while the project's own checks run
+	envPrefix + "PYTHON", // with what tests compare
 }
+
+// testPrefix begins the variables that tests of this project talk with to the
+// programs that they start.
+const testPrefix = envPrefix + "TEST_"
 
 // Options say where the configuration comes from.
 type Options struct {
@@ -148,7 +154,8 @@ func (l *layering) addEnvironment(env map[string]string, faults *complaints) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
-		if strings.HasPrefix(name, envPrefix) && !slices.Contains(known, name) {
+		ours := strings.HasPrefix(name, envPrefix) && !strings.HasPrefix(name, testPrefix)
+		if ours && !slices.Contains(known, name) {
 			faults.add(name, "", "", "unknown variable of the environment%s", didYouMean(name, known))
 		}
 	}

@@ -105,7 +105,7 @@ func TestLoadValues(t *testing.T) {
 		{"anchors are followed", "state_dir: &d /srv/x\nmodel: {file: *d}", nil, func(c *config.Config) {
 			c.StateDir, c.Model.File = "/srv/x", "/srv/x"
 		}},
-		{"reserved variables are none of ours", "", []string{"NEUROTRIAGE_DATA=x", "NEUROTRIAGE_CACHE=y"}, func(*config.Config) {}},
+		{"reserved variables are none of ours", "", []string{"NEUROTRIAGE_DATA=x", "NEUROTRIAGE_CACHE=y", "NEUROTRIAGE_CI=1", "NEUROTRIAGE_TEST_CHILD=1"}, func(*config.Config) {}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

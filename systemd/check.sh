@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Checks the units: systemd-analyze verify has to be silent, and the exposure
 # that systemd-analyze security computes must not exceed 2.0, with gpu.conf too.
-# Exit 0: fine, or skipped with its reason; with CI set, a skip is a failure.
+# Exit 0: fine, or skipped with its reason; with SKIPS=fail, as in CI, a skip is a failure.
 set -euo pipefail
 cd "$(dirname "$0")"
 export LC_ALL=C SYSTEMD_PAGER='' # the numbers are read below
 
 skip() {
 	echo "SKIP systemd/check.sh: $1"
-	[ -z "${CI:-}" ] || exit 1
+	[ "${SKIPS:-}" != fail ] || exit 1
 	exit 0
 }
 command -v systemd-analyze >/dev/null || skip "systemd-analyze is missing (apt-get install systemd)"
