@@ -27,7 +27,7 @@ var reservedVariables = []string{
 	envPrefix + "DATA",   // where tests find real images
 	envPrefix + "CACHE",  // where downloaded libraries are kept
 	envPrefix + "CI",     // set while the project's own checks run
-	envPrefix + "PYTHON", // with what tests compare
+	envPrefix + "PYTHON", // which Python the training uses
 }
 
 // testPrefix begins the variables that tests of this project talk with to the
@@ -146,7 +146,7 @@ func nest(tree map[string]any, path []string, value any) {
 
 // addEnvironment sets what the environment overrides.
 func (l *layering) addEnvironment(env map[string]string, faults *complaints) {
-	known := append(slices.Clone(reservedVariables), envFile)
+	known := []string{envFile}
 	for _, k := range l.all {
 		known = append(known, k.variable())
 		if text, ok := env[k.variable()]; ok {
@@ -154,8 +154,8 @@ func (l *layering) addEnvironment(env map[string]string, faults *complaints) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
-		ours := strings.HasPrefix(name, envPrefix) && !strings.HasPrefix(name, testPrefix)
-		if ours && !slices.Contains(known, name) {
+		reserved := slices.Contains(reservedVariables, name) || strings.HasPrefix(name, testPrefix)
+		if strings.HasPrefix(name, envPrefix) && !reserved && !slices.Contains(known, name) {
 			faults.add(name, "", "", "unknown variable of the environment%s", didYouMean(name, known))
 		}
 	}

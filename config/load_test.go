@@ -235,7 +235,7 @@ func TestLoadFaults(t *testing.T) {
 		{"secrets are not shown", "nats: {token: {hush: hush}}", nil, nil, `nats.token = "a section": allowed is a single value (FILE:1)`},
 		{"unknown variable", "", []string{"NEUROTRIAGE_NATS_ULR=hush"}, nil,
 			`NEUROTRIAGE_NATS_ULR: unknown variable of the environment; did you mean NEUROTRIAGE_NATS_URL?`},
-		{"far from every variable", "", []string{"NEUROTRIAGE_X=1"}, nil, `NEUROTRIAGE_X: unknown variable of the environment`},
+		{"far from every variable", "", []string{"NEUROTRIAGE_SOMETHING=1"}, nil, `NEUROTRIAGE_SOMETHING: unknown variable of the environment`},
 		{"unknown flag", "", nil, map[string]string{"nats.uri": "x"}, `nats.uri: unknown key; did you mean nats.url? (flag)`},
 		{"bad flag", "", nil, map[string]string{"log.level": "x"}, `log.level = "x": allowed is one of debug, info, warn, error, not "x" (flag)`},
 	}
