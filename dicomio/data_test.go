@@ -1,6 +1,7 @@
 package dicomio_test
 
 import (
+	"archive/zip"
 	"errors"
 	"os"
 	"path/filepath"
@@ -82,4 +83,13 @@ func readFile(t testing.TB, path string) (neurotriage.Slice, error) {
 	}
 	defer file.Close()
 	return dicomio.ReadSlice(file, dicomio.Limits{})
+}
+
+// unzip writes the files of a trusted archive below dir.
+func unzip(path, dir string) error {
+	archive, err := zip.OpenReader(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.CopyFS(dir, archive), archive.Close())
 }

@@ -386,13 +386,15 @@ func (w *wall) pixelData(el element, layout syntax) error {
 		return err
 	}
 	w.out.pixels.native = fragment{offset: w.in.off, length: int64(el.length)}
-	if err := w.in.skip(int64(el.length)); err != nil {
-		if errors.Is(err, errTruncated) {
-			return w.corrupt(el, "pixel data of %d bytes is announced, the file holds less: %w", el.length, err)
-		}
-		return err
+	left := w.in.left()
+	if left >= int64(el.length) {
+		return nil // it is all there, and what is behind it is not asked for
 	}
-	return nil
+	err := errTruncated
+	if left < 0 {
+		err = w.in.skip(int64(el.length)) // only a deflated stream has to be walked to know
+	}
+	return w.corruptOr(err, el, "pixel data of %d bytes is announced, the file holds less", el.length)
 }
 
 // fragments walks encapsulated pixel data (PS3.5 A.4): an offset table, then

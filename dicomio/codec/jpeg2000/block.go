@@ -1,0 +1,355 @@
+package jpeg2000
+
+import "errors"
+
+// A flag word holds what the coding passes need to know of four samples above
+// each other, a column of a stripe, and of their neighbours:
+//
+//	bits  0–17  significance of six rows (one above, four, one below) times three
+//	            columns, bit 3·row + column
+//	bits 18–23  sign of the middle column's six rows
+//	bits 24–27  refined before, of the four samples
+//	bits 28–31  coded in this bit plane's significance pass, of the four samples
+const (
+	bitSelf        = 4 // of the first sample
+	bitSign        = 18
+	bitRefined     = 24
+	bitVisited     = 28
+	around         = 0x1EF // the eight neighbours, once shifted by 3·sample
+	anySignificant = 1<<18 - 1
+	allVisited     = 0xF << bitVisited
+)
+
+// Contexts of T.800 table D.7.
+const (
+	contextSign      = 9
+	contextMagnitude = 14
+	contextRun       = 17
+	contextUniform   = 18
+	contexts         = 19
+)
+
+// workspace is what decoding a code-block needs beside its data; it is reused.
+type workspace struct {
+	flags  []uint32 // one word wider than the block on each side, one stripe higher
+	values []int32  // twice the magnitude with the half of the last plane, signed
+	high   highSpace
+	lanes  []int32
+	real   []float32
+	laneR  []float32
+}
+
+// blockDecoder decodes the bit planes of one code-block (T.800 annex D).
+type blockDecoder struct {
+	mq
+	raw           raw
+	flags         []uint32
+	stride        int
+	values        []int32
+	width, height int
+	zero          *[512]uint8
+	contexts      [contexts]uint8
+	causal        bool
+}
+
+// decodeBlock fills w.values, width × height of them.
+func (w *workspace) decodeBlock(b *block, orientation, planes int, s *style) error {
+	d := &blockDecoder{
+		width: b.width(), height: b.height(), zero: &zeroContexts[orientation],
+		causal: s.blockStyle&styleCausal != 0,
+	}
+	d.stride = d.width + 2
+	stripes := (d.height + 3) / 4
+	w.flags = grown(w.flags, d.stride*(stripes+2))
+	w.values = grown(w.values, d.width*d.height)
+	d.flags, d.values = w.flags, w.values
+	plane := planes - b.planes - 1 // of the first pass
+	if plane > 30 {
+		return errors.New("a code-block has too many bit planes")
+	}
+	d.resetContexts()
+	pass := 0
+	kind := 2 // the first pass is a cleanup
+	for _, word := range b.segments {
+		bypass := s.blockStyle&styleBypass != 0 && pass >= 10 && kind != 2
+		if bypass {
+			d.raw = raw{src: word.data}
+		} else {
+			d.start(word.data)
+		}
+		for range word.passes {
+			if plane < 0 {
+				return errors.New("a code-block has more passes than bit planes")
+			}
+			// A word that is shared by raw and coded passes cannot be: longest says so.
+			d.pass(kind, plane, bypass, s.blockStyle)
+			pass++
+			if kind++; kind == 3 {
+				kind = 0
+				plane--
+			}
+		}
+	}
+	return nil
+}
+
+func (d *blockDecoder) pass(kind, plane int, bypass bool, style int) {
+	switch {
+	case kind == 0 && bypass:
+		d.significanceRaw(plane)
+	case kind == 0:
+		d.significance(plane)
+	case kind == 1:
+		d.refinement(plane, bypass)
+	default:
+		d.cleanup(plane)
+		if style&styleSymbols != 0 { // T.800 D.5: they help to find errors, not to correct them
+			for range 4 {
+				d.decode(&d.contexts[contextUniform])
+			}
+		}
+	}
+	if style&styleReset != 0 {
+		d.resetContexts()
+	}
+}
+
+// resetContexts sets the states of T.800 table D.7.
+func (d *blockDecoder) resetContexts() {
+	d.contexts = [contexts]uint8{0: 4 << 1, contextRun: 3 << 1, contextUniform: 46 << 1}
+}
+
+// significance is the first pass of a bit plane (T.800 D.3.1).
+func (d *blockDecoder) significance(plane int) {
+	for y := 0; y < d.height; y += 4 {
+		rows := min(4, d.height-y)
+		at := (y/4+1)*d.stride + 1
+		for x := range d.width {
+			f := &d.flags[at+x]
+			if *f&anySignificant == 0 {
+				continue
+			}
+			for i := range rows {
+				near := *f >> (3 * i)
+				if near&(1<<bitSelf) != 0 || near&around == 0 {
+					continue
+				}
+				if d.decode(&d.contexts[d.zero[near&511]]) != 0 {
+					d.becomes(at+x, i, d.sign(at+x, i), d.width*(y+i)+x, plane)
+				}
+				*f |= 1 << (bitVisited + i)
+			}
+		}
+	}
+}
+
+// significanceRaw is the first pass with bits that bypass the arithmetic coder.
+func (d *blockDecoder) significanceRaw(plane int) {
+	for y := 0; y < d.height; y += 4 {
+		rows := min(4, d.height-y)
+		at := (y/4+1)*d.stride + 1
+		for x := range d.width {
+			f := &d.flags[at+x]
+			if *f&anySignificant == 0 {
+				continue
+			}
+			for i := range rows {
+				near := *f >> (3 * i)
+				if near&(1<<bitSelf) != 0 || near&around == 0 {
+					continue
+				}
+				if d.raw.bit() != 0 {
+					d.becomes(at+x, i, d.raw.bit(), d.width*(y+i)+x, plane)
+				}
+				*f |= 1 << (bitVisited + i)
+			}
+		}
+	}
+}
+
+// refinement is the second pass (T.800 D.3.3).
+func (d *blockDecoder) refinement(plane int, bypass bool) {
+	half := int32(1) << plane
+	for y := 0; y < d.height; y += 4 {
+		rows := min(4, d.height-y)
+		at := (y/4+1)*d.stride + 1
+		for x := range d.width {
+			f := &d.flags[at+x]
+			if *f&anySignificant == 0 {
+				continue
+			}
+			for i := range rows {
+				near := *f >> (3 * i)
+				if near&(1<<bitSelf) == 0 || *f&(1<<(bitVisited+i)) != 0 {
+					continue
+				}
+				var bit uint32
+				if bypass {
+					bit = d.raw.bit()
+				} else {
+					context := contextMagnitude
+					if *f&(1<<(bitRefined+i)) != 0 {
+						context += 2
+					} else if near&around != 0 {
+						context++
+					}
+					bit = d.decode(&d.contexts[context])
+				}
+				*f |= 1 << (bitRefined + i)
+				value := &d.values[d.width*(y+i)+x]
+				// The half that stood for the unknown bit gives way to the bit's own.
+				if negative := uint32(*value) >> 31; bit^negative != 0 {
+					*value += half
+				} else {
+					*value -= half
+				}
+			}
+		}
+	}
+}
+
+// cleanup is the last pass of a bit plane (T.800 D.3.4). It forgets what the
+// significance pass visited.
+func (d *blockDecoder) cleanup(plane int) {
+	for y := 0; y < d.height; y += 4 {
+		rows := min(4, d.height-y)
+		at := (y/4+1)*d.stride + 1
+		for x := range d.width {
+			f := &d.flags[at+x]
+			first, certain := 0, false
+			if rows == 4 && *f&(anySignificant|allVisited) == 0 {
+				if d.decode(&d.contexts[contextRun]) == 0 {
+					continue
+				}
+				first = int(d.decode(&d.contexts[contextUniform])<<1 | d.decode(&d.contexts[contextUniform]))
+				certain = true
+			}
+			for i := first; i < rows; i++ {
+				near := *f >> (3 * i)
+				if near&(1<<bitSelf) != 0 || *f&(1<<(bitVisited+i)) != 0 {
+					continue
+				}
+				if certain || d.decode(&d.contexts[d.zero[near&511]]) != 0 {
+					certain = false
+					d.becomes(at+x, i, d.sign(at+x, i), d.width*(y+i)+x, plane)
+				}
+			}
+			*f &^= allVisited
+		}
+	}
+}
+
+// sign decodes a sign from the signs of the four nearest (T.800 D.3.2).
+func (d *blockDecoder) sign(at, i int) uint32 {
+	near := d.flags[at] >> (3 * i)
+	shift := bitSign + i
+	index := near>>1&1 | near>>2&2 | near>>3&4 | near>>4&8 // above, left, right, below
+	index |= d.flags[at]>>shift&1<<4 | d.flags[at-1]>>(shift+1)&1<<5 |
+		d.flags[at+1]>>(shift+1)&1<<6 | d.flags[at]>>(shift+2)&1<<7
+	entry := signContexts[index&255]
+	return d.decode(&d.contexts[entry>>1]) ^ uint32(entry&1)
+}
+
+// becomes marks sample i of the flag word as significant, for itself and for its
+// neighbours.
+func (d *blockDecoder) becomes(at, i int, sign uint32, sample, plane int) {
+	value := int32(3) << plane // 2·2^plane and its half
+	if sign != 0 {
+		value = -value
+	}
+	d.values[sample] = value
+	flags := d.flags
+	row := 3 * (i + 1)
+	flags[at] |= 1<<(row+1) | sign<<(bitSign+1+i)
+	flags[at-1] |= 1 << (row + 2)
+	flags[at+1] |= 1 << row
+	if i == 0 && !d.causal {
+		up := at - d.stride
+		flags[up] |= 1<<16 | sign<<(bitSign+5)
+		flags[up-1] |= 1 << 17
+		flags[up+1] |= 1 << 15
+	}
+	if i == 3 {
+		down := at + d.stride
+		flags[down] |= 1<<1 | sign<<bitSign
+		flags[down-1] |= 1 << 2
+		flags[down+1] |= 1
+	}
+}
+
+// zeroContexts gives the context of significance by orientation and neighbours
+// (T.800 table D.1).
+var zeroContexts = func() (table [4][512]uint8) {
+	for near := range 512 {
+		bit := func(i int) int { return near >> i & 1 }
+		across, down := bit(3)+bit(5), bit(1)+bit(7)
+		diagonal := bit(0) + bit(2) + bit(6) + bit(8)
+		table[0][near] = zeroContext(across, down, diagonal)
+		table[1][near] = zeroContext(down, across, diagonal) // high pass across: they change places
+		table[2][near] = table[0][near]
+		table[3][near] = zeroContextDiagonal(across+down, diagonal)
+	}
+	return table
+}()
+
+func zeroContext(across, down, diagonal int) uint8 {
+	switch {
+	case across == 2:
+		return 8
+	case across == 1 && down >= 1:
+		return 7
+	case across == 1 && diagonal >= 1:
+		return 6
+	case across == 1:
+		return 5
+	case down == 2:
+		return 4
+	case down == 1:
+		return 3
+	}
+	return uint8(min(diagonal, 2))
+}
+
+func zeroContextDiagonal(straight, diagonal int) uint8 {
+	switch {
+	case diagonal >= 3:
+		return 8
+	case diagonal == 2:
+		return uint8(6 + min(straight, 1))
+	case diagonal == 1:
+		return uint8(3 + min(straight, 2))
+	}
+	return uint8(min(straight, 2))
+}
+
+// signContexts gives context << 1 | flip by significance (above, left, right,
+// below) and signs of the four nearest (T.800 tables D.2 and D.3).
+var signContexts = func() (table [256]uint8) {
+	for index := range table {
+		part := func(i int) int { return index >> i & 1 * (1 - index>>(i+4)&1*2) }
+		across := min(max(part(1)+part(2), -1), 1)
+		down := min(max(part(0)+part(3), -1), 1)
+		flip := 0
+		if across < 0 || across == 0 && down < 0 {
+			across, down, flip = -across, -down, 1
+		}
+		context := contextSign
+		if across == 1 {
+			context = 12 + down
+		} else if down == 1 {
+			context = 10
+		}
+		table[index] = uint8(context<<1 | flip)
+	}
+	return table
+}()
+
+// grown gives a cleared slice of the length, reusing the memory of s.
+func grown[T any](s []T, length int) []T {
+	if cap(s) < length {
+		return make([]T, length)
+	}
+	s = s[:length]
+	clear(s)
+	return s
+}
