@@ -11,8 +11,6 @@ import (
 type samples struct {
 	left, right      uint // shifts that cut BitsStored bits out below HighBit, with sign
 	signed           bool
-	invert           bool
-	sum              int64 // smallest + largest storable value, the mirror of MONOCHROME1
 	slope, intercept float64
 }
 
@@ -22,32 +20,32 @@ func samplesOf(m image) samples {
 	s := samples{
 		left: uint(31 - f.HighBit), right: uint(32 - f.BitsStored),
 		signed: f.Signed, slope: m.slope, intercept: m.intercept,
-		// MONOCHROME1 shows its smallest value as white (C.7.6.3.1.2): mirrored
-		// about the middle of what can be stored, bright is bright.
-		invert: f.Photometric == "MONOCHROME1",
 	}
-	s.sum = 1<<f.BitsStored - 1
-	if f.Signed {
-		s.sum = -1
+	if f.Photometric == "MONOCHROME1" {
+		// It shows its smallest value as white (C.7.6.3.1.2). Mirrored about the
+		// middle of what can be stored, bright is bright: x becomes sum - x.
+		sum := float64(uint64(1)<<f.BitsStored - 1)
+		if f.Signed {
+			sum = -1
+		}
+		s.slope, s.intercept = -m.slope, m.slope*sum+m.intercept
 	}
 	return s
 }
 
 // value cuts the stored value out of a word.
-func (s samples) value(word uint32) int64 {
+func (s samples) value(word uint32) float64 {
 	if s.signed {
-		return int64(int32(word<<s.left) >> s.right)
+		return float64(int32(word<<(s.left&31)) >> (s.right & 31))
 	}
-	return int64(word << s.left >> s.right)
+	return float64(word << (s.left & 31) >> (s.right & 31))
 }
 
 // units turns a stored value into modality units.
-func (s samples) units(stored int64) float32 {
-	if s.invert {
-		stored = s.sum - stored
-	}
-	return float32(float64(stored)*s.slope + s.intercept)
-}
+func (s samples) units(stored float64) float32 { return float32(stored*s.slope + s.intercept) }
+
+// plain reports stored values that are modality units.
+func (s samples) plain() bool { return s.slope == 1 && s.intercept == 0 }
 
 // walk visits canonical pixels in the order of stored ones.
 type walk struct{ start, right, down int }
@@ -71,21 +69,25 @@ func walkOf(t neurotriage.Turn, rows, columns int) walk {
 	return walk{start: start, right: right, down: down}
 }
 
-// unpack turns native little endian bytes into modality units in canonical
-// orientation. dst has as many elements as the frame has pixels.
+// unpack turns native bytes into modality units in canonical orientation. dst
+// has as many elements as the frame has pixels.
 func unpack(dst []float32, raw []byte, m image, t neurotriage.Turn, order binary.ByteOrder) {
 	rows, columns, _ := lay(t, m.frame.Rows, m.frame.Columns, [2]float64{})
 	w := walkOf(t, rows, columns)
 	s := samplesOf(m)
 	bytesPerRow := m.frame.Columns * m.frame.BitsAllocated / 8
+	buffer := make([]float32, m.frame.Columns)
 	for row := range m.frame.Rows {
-		line := raw[row*bytesPerRow : (row+1)*bytesPerRow]
+		line := raw[row*bytesPerRow:][:bytesPerRow]
 		at := w.start + row*w.down
-		switch {
-		case m.frame.BitsAllocated == 16 && order == binary.LittleEndian:
-			unpack16(dst, line, at, w.right, s)
-		default:
-			unpackAny(dst, line, at, w.right, s, m.frame.BitsAllocated, order)
+		if w.right == 1 {
+			s.row(dst[at:][:m.frame.Columns], line, m.frame.BitsAllocated, order)
+			continue
+		}
+		s.row(buffer, line, m.frame.BitsAllocated, order)
+		for _, v := range buffer {
+			dst[at] = v
+			at += w.right
 		}
 	}
 	if m.hasPadding {
@@ -93,49 +95,53 @@ func unpack(dst []float32, raw []byte, m image, t neurotriage.Turn, order binary
 	}
 }
 
-// unpack16 is the road that nearly every MR image takes.
-func unpack16(dst []float32, line []byte, at, step int, s samples) {
-	plain := !s.invert && s.slope == 1 && s.intercept == 0
+// row turns one stored row into modality units.
+func (s samples) row(out []float32, line []byte, bits int, order binary.ByteOrder) {
 	switch {
-	case plain && s.signed && s.left == 16 && s.right == 16:
-		for ; len(line) >= 2; line = line[2:] {
-			dst[at] = float32(int16(binary.LittleEndian.Uint16(line)))
-			at += step
+	case bits == 16 && order == binary.LittleEndian:
+		s.row16(out, line)
+	case bits == 16:
+		for i := range out {
+			out[i] = s.units(s.value(uint32(order.Uint16(line[2*i:]))))
 		}
-	case plain && !s.signed:
-		for ; len(line) >= 2; line = line[2:] {
-			dst[at] = float32(uint32(binary.LittleEndian.Uint16(line)) << s.left >> s.right)
-			at += step
+	case bits == 8:
+		for i, b := range line[:len(out)] {
+			out[i] = s.units(s.value(uint32(b)))
 		}
 	default:
-		for ; len(line) >= 2; line = line[2:] {
-			dst[at] = s.units(s.value(uint32(binary.LittleEndian.Uint16(line))))
-			at += step
+		for i := range out {
+			out[i] = s.units(s.value(order.Uint32(line[4*i:])))
 		}
 	}
 }
 
-func unpackAny(dst []float32, line []byte, at, step int, s samples, bits int, order binary.ByteOrder) {
-	width := bits / 8
-	for ; len(line) >= width; line = line[width:] {
-		var word uint32
-		switch width {
-		case 1:
-			word = uint32(line[0])
-		case 2:
-			word = uint32(order.Uint16(line))
-		default:
-			word = order.Uint32(line)
+// row16 is the road that nearly every MR slice takes: its loops have no branches.
+func (s samples) row16(out []float32, line []byte) {
+	left, right := s.left&31, s.right&31
+	switch {
+	case s.plain() && s.signed:
+		for i := range out {
+			out[i] = float32(int32(uint32(binary.LittleEndian.Uint16(line[2*i:2*i+2]))<<left) >> right)
 		}
-		dst[at] = s.units(s.value(word))
-		at += step
+	case s.plain():
+		for i := range out { // below 1<<16, so that the quicker signed conversion holds
+			out[i] = float32(int32(uint32(binary.LittleEndian.Uint16(line[2*i:2*i+2])) << left >> right))
+		}
+	case s.signed:
+		for i := range out {
+			out[i] = s.units(float64(int32(uint32(binary.LittleEndian.Uint16(line[2*i:2*i+2]))<<left) >> right))
+		}
+	default:
+		for i := range out {
+			out[i] = s.units(float64(int32(uint32(binary.LittleEndian.Uint16(line[2*i:2*i+2])) << left >> right)))
+		}
 	}
 }
 
 // fillPadding gives padding pixels (PS3.3 C.7.5.1.1.2) the smallest value of a
 // real one, so that no border shines and no window is stretched by them.
 func fillPadding(dst []float32, m image, s samples) {
-	low, high := s.units(int64(m.padding)), s.units(int64(m.paddingLimit))
+	low, high := s.units(m.padding), s.units(m.paddingLimit)
 	if low > high {
 		low, high = high, low
 	}
