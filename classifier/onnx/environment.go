@@ -15,7 +15,8 @@ import (
 var environment struct {
 	sync.Mutex
 	users   int
-	library string
+	library string // in use, or empty
+	kept    bool   // stays until the process ends
 }
 
 // acquireEnvironment starts ONNX Runtime from the library, or joins those who
@@ -28,7 +29,7 @@ func acquireEnvironment(library string) error {
 	}
 	environment.Lock()
 	defer environment.Unlock()
-	if environment.users > 0 {
+	if environment.library != "" {
 		if environment.library != library {
 			return fmt.Errorf("loading %s: this process runs %s already, and ONNX Runtime allows one; use the same for every runner",
 				library, environment.library)
@@ -53,13 +54,24 @@ func acquireEnvironment(library string) error {
 	return nil
 }
 
-// releaseEnvironment ends ONNX Runtime when its last user leaves.
+// keepEnvironment lets ONNX Runtime live until the process ends. Release 1.27
+// jumps to address zero when it is ended after WebGPU found no device, and a
+// device's driver is best not unloaded either.
+func keepEnvironment() {
+	environment.Lock()
+	defer environment.Unlock()
+	environment.kept = true
+}
+
+// releaseEnvironment ends ONNX Runtime when its last user leaves, unless it is
+// kept.
 func releaseEnvironment() error {
 	environment.Lock()
 	defer environment.Unlock()
-	if environment.users--; environment.users > 0 {
+	if environment.users--; environment.users > 0 || environment.kept {
 		return nil
 	}
+	environment.library = ""
 	if err := ort.DestroyEnvironment(); err != nil {
 		return fmt.Errorf("ending ONNX Runtime: %w", err)
 	}

@@ -14,6 +14,10 @@ import (
 // CPU's.
 const probabilityTolerance = 1e-3
 
+// hopeless is how many times slower than the CPU a small batch may be before a
+// full one is not even tried.
+const hopeless = 8
+
 // judge holds a candidate against the CPU on the golden inputs, warm: scores
 // first, then speed. It gives the milliseconds a slice and why the candidate is
 // refused, or "".
@@ -32,6 +36,15 @@ func judge(candidate, cpu engine, cpuMillis float64, p classifier.Package) (mill
 		if reason := disagreement(p.Model, row(got, i, n), row(want, i, n)); reason != "" {
 			return 0, fmt.Sprintf("golden input %d: %s", i, reason)
 		}
+	}
+	// A first look at a few slices: a device that is far too slow, or is drawn by
+	// the CPU itself, must not cost a minute of full batches at every start.
+	started := time.Now()
+	if _, err := inChunks(candidate, tensors, n, p.Model.Input.Size); err != nil {
+		return 0, err.Error()
+	}
+	if millis = time.Since(started).Seconds() * 1000 / float64(n); millis > hopeless*cpuMillis {
+		return millis, fmt.Sprintf("far slower than the CPU: %.1f ms a slice, the CPU takes %.2f", millis, cpuMillis)
 	}
 	millis, err = warmMillis(candidate, p)
 	switch {

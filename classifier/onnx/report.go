@@ -50,3 +50,15 @@ func (r Report) LogValue() slog.Value {
 	}
 	return slog.GroupValue(attrs...)
 }
+
+// plainly cuts the place in the runtime's own source out of its words, and keeps
+// what an operator can use.
+func plainly(err error) string {
+	text := err.Error()
+	for _, mark := range []string{" was false. ", "with error: ", "[ONNXRuntimeError] : "} {
+		if i := strings.LastIndex(text, mark); i >= 0 {
+			return text[i+len(mark):]
+		}
+	}
+	return text
+}

@@ -146,7 +146,7 @@ func (r *Runner) try(provider Provider) (e engine, millis float64, reason string
 		return nil
 	})
 	if err != nil {
-		return nil, 0, err.Error()
+		return nil, 0, plainly(err)
 	}
 	if reason != "" {
 		if err := e.close(); err != nil {
@@ -201,7 +201,7 @@ func (r *Runner) replace(failed engine, provider Provider, cause error) error {
 		return fmt.Errorf("%w: %s failed (%w) and nothing takes its place: %w", neurotriage.ErrSurroundings, provider, cause, err)
 	}
 	r.spent = append(r.spent, failed)
-	r.report.Lost = append(r.report.Lost, Attempt{Provider: provider, Reason: cause.Error()})
+	r.report.Lost = append(r.report.Lost, Attempt{Provider: provider, Reason: plainly(cause)})
 	r.logger.Warn("provider lost", "provider", provider, "error", cause, "replaced_by", r.current)
 	return nil
 }

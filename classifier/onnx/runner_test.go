@@ -95,8 +95,12 @@ func TestProviderIsChosen(t *testing.T) {
 			reasons: map[Provider]string{CUDA: "not built in"},
 		},
 		"slower than the CPU": {
-			engines: map[Provider]*fake{WebGPU: {most: 2, perCall: 20 * time.Millisecond}, CPU: cpu()}, want: CPU,
+			engines: map[Provider]*fake{WebGPU: {most: 2, perCall: 3 * slow}, CPU: cpu()}, want: CPU,
 			reasons: map[Provider]string{WebGPU: "no faster than the CPU"},
+		},
+		"far slower": {
+			engines: map[Provider]*fake{WebGPU: {most: 2, perCall: 40 * slow}, CPU: cpu()}, want: CPU,
+			reasons: map[Provider]string{WebGPU: "far slower than the CPU"},
 		},
 		"probabilities off": {
 			engines: map[Provider]*fake{CUDA: {most: 4, perCall: fast, offset: 0.02}, CPU: cpu()}, want: CPU,
@@ -220,5 +224,31 @@ func TestMissingDevicesAreNotTried(t *testing.T) {
 	}
 	if CPU.missing(root) != "" {
 		t.Error("the CPU is missed")
+	}
+}
+
+func TestReasonsArePlain(t *testing.T) {
+	for text, want := range map[string]string{
+		"device lost": "device lost",
+		"setting up a session on cuda: /onnxruntime_src/x.cc:1988 onnxruntime::Get() [ONNXRuntimeError] : 1 : FAIL : Failed to load library a.so with error: a.so: cannot open": "a.so: cannot open",
+		"/onnxruntime_src/y.cc:65 f()::<lambda()> status == Success was false. Failed to get a WebGPU adapter":                                                                  "Failed to get a WebGPU adapter",
+	} {
+		if got := plainly(errors.New(text)); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestReportForTheLog(t *testing.T) {
+	r, err := fakeRunner(t, map[Provider]*fake{CUDA: {most: 4, perCall: fast, offset: 1}, CPU: cpu()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	text := r.Report().LogValue().String()
+	for _, want := range []string{"provider=cpu", "workers=1", "tried_cuda=golden input 0", "tried_webgpu=opening a session on webgpu: not built in", "ms a slice"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q lacks %q", text, want)
+		}
 	}
 }

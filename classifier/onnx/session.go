@@ -32,6 +32,9 @@ type session struct {
 
 // openSession opens the model on one provider.
 func openSession(provider Provider, p classifier.Package) (engine, error) {
+	if provider != CPU {
+		keepEnvironment()
+	}
 	s := &session{model: p.Model, most: provider.batch()}
 	options, err := sessionOptions(provider)
 	if err != nil {
