@@ -1,0 +1,34 @@
+package dicomio
+
+import (
+	"neurotriage/dicomio/codec"
+	"neurotriage/dicomio/codec/jpeg"
+	"neurotriage/dicomio/codec/jpeg2000"
+	"neurotriage/dicomio/codec/jpegls"
+)
+
+// compressed gives the decoder of a compressed transfer syntax (PS3.6 table
+// A-1), or nil. Each family's decoder finds the process in the codestream, so a
+// file that names the wrong one of a family is read all the same.
+func compressed(transferSyntax string) Codec {
+	switch transferSyntax {
+	case "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", // baseline, extended
+		"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70": // lossless
+		return adapted(jpeg.Decode)
+	case "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81":
+		return adapted(jpegls.Decode)
+	case "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91",
+		"1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203": // high throughput
+		return adapted(jpeg2000.Decode)
+	}
+	return nil
+}
+
+// adapted makes a codec of a decoder, which knows nothing of DICOM's header.
+func adapted(decode func(dst, src []byte, frame codec.Frame) error) Codec {
+	return func(dst, frame []byte, h FrameHeader) error {
+		return decode(dst, frame, codec.Frame{
+			Rows: h.Rows, Columns: h.Columns, BitsAllocated: h.BitsAllocated, BitsStored: h.BitsStored, Signed: h.Signed,
+		})
+	}
+}
