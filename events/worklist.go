@@ -139,7 +139,8 @@ func (b *Bus) watcher(ctx context.Context, uids []string) (jetstream.KeyWatcher,
 	if uids == nil {
 		return kv.WatchAll(b.ctx, jetstream.IgnoreDeletes())
 	}
-	return kv.WatchFiltered(b.ctx, uids, jetstream.IgnoreDeletes())
+	// WatchFiltered writes into the slice it gets, and the next watch needs it whole.
+	return kv.WatchFiltered(b.ctx, slices.Clone(uids), jetstream.IgnoreDeletes())
 }
 
 func readEntry(stored jetstream.KeyValueEntry) (Entry, bool) {
