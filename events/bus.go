@@ -198,7 +198,7 @@ func (b *Bus) do(ctx context.Context, what string, fn func(context.Context) erro
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", what, context.Cause(ctx))
 	}
-	if denied := b.denied.since(seen); denied != nil {
+	if denied := b.denied.since(seen, ""); denied != nil {
 		return fmt.Errorf("%s: %w: %w (%w)", what, neurotriage.ErrSurroundings, denied, err)
 	}
 	return fmt.Errorf("%s: %w: %w", what, neurotriage.ErrSurroundings, err)

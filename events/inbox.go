@@ -55,17 +55,18 @@ func (i *Inbox) pull(ctx context.Context) (jetstream.Msg, error) {
 	if err := b.do(ctx, "waiting for nats", b.link.wait); err != nil {
 		return nil, err
 	}
+	seen := b.denied.count()
 	pull, cancel := context.WithTimeout(ctx, pullWait)
 	defer cancel()
 	batch, err := consumer.Fetch(1, jetstream.FetchContext(pull))
 	if err != nil {
-		return nil, i.pullFailed(ctx, err)
+		return nil, i.pullFailed(ctx, seen, err)
 	}
 	for {
 		select {
 		case msg, ok := <-batch.Messages():
 			if !ok {
-				return nil, i.pullFailed(ctx, batch.Error())
+				return nil, i.pullFailed(ctx, seen, batch.Error())
 			}
 			if ctx.Err() == nil {
 				return msg, nil
@@ -81,19 +82,21 @@ func (i *Inbox) pull(ctx context.Context) (jetstream.Msg, error) {
 	}
 }
 
-// pullFailed tells the end of a quiet pull from trouble.
-func (i *Inbox) pullFailed(ctx context.Context, err error) error {
-	switch {
-	case ctx.Err() != nil:
+// pullFailed tells the end of a quiet pull from trouble. A denied pull looks
+// quiet too, but for the denial.
+func (i *Inbox) pullFailed(ctx context.Context, seen int, err error) error {
+	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	what := "asking for announced studies"
+	if denied := i.bus.denied.since(seen, ".CONSUMER.MSG.NEXT."); denied != nil {
+		return fmt.Errorf("%s: %w: %w", what, neurotriage.ErrSurroundings, denied)
+	}
+	switch {
 	case err == nil, errors.Is(err, nats.ErrTimeout), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return nil
 	}
 	i.bus.forgetConsumer()
-	what := "asking for announced studies"
-	if denied := i.bus.denied.all(); len(denied) > 0 {
-		return fmt.Errorf("%s: %w: %w (%w)", what, neurotriage.ErrSurroundings, &denied[len(denied)-1], err)
-	}
 	return fmt.Errorf("%s: %w: %w", what, neurotriage.ErrSurroundings, err)
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 
@@ -45,9 +44,13 @@ func parseDenied(err error) *PermissionError {
 type denials struct {
 	mu    sync.Mutex
 	total int
-	last  *PermissionError
-	known []PermissionError // each once, in the order of its first denial
+	known []denial // each permission once, in the order of its first denial
 	next  func()
+}
+
+type denial struct {
+	err  *PermissionError
+	last int // the total when it was denied last
 }
 
 // maxDenials bounds what is kept; a user with too few rights is denied the same few.
@@ -60,14 +63,18 @@ func (d *denials) add(denied *PermissionError) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.total++
-	d.last = denied
 	if d.next != nil {
 		d.next()
 	}
-	if slices.Contains(d.known, *denied) || len(d.known) == maxDenials {
-		return false
+	for i := range d.known {
+		if *d.known[i].err == *denied {
+			d.known[i].last = d.total
+			return false
+		}
 	}
-	d.known = append(d.known, *denied)
+	if len(d.known) < maxDenials {
+		d.known = append(d.known, denial{denied, d.total})
+	}
 	return true
 }
 
@@ -77,12 +84,14 @@ func (d *denials) count() int {
 	return d.total
 }
 
-// since is the last denial after the count, as an error.
-func (d *denials) since(count int) error {
+// since is a denial after the count of a subject that holds part, as an error.
+func (d *denials) since(count int, part string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.total > count {
-		return d.last
+	for _, one := range d.known {
+		if one.last > count && strings.Contains(one.err.Subject, part) {
+			return one.err
+		}
 	}
 	return nil
 }
@@ -102,5 +111,9 @@ func (d *denials) onNext(fn func()) (stop func()) {
 func (d *denials) all() []PermissionError {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.Clone(d.known)
+	var list []PermissionError
+	for _, one := range d.known {
+		list = append(list, *one.err)
+	}
+	return list
 }

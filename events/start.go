@@ -43,7 +43,15 @@ func (b *Bus) Start(ctx context.Context, status func() any) error {
 		if err := b.serve(status); err != nil {
 			return err
 		}
-		return b.nc.FlushWithContext(ctx) // brings denied subscriptions to light
+		if err := b.nc.FlushWithContext(ctx); err != nil {
+			return err
+		}
+		// The server's denial came before its answer to the flush, and may not
+		// have reached the error handler yet.
+		if denied := parseDenied(b.nc.LastError()); denied != nil && denied.Operation == "subscribe" {
+			return denied
+		}
+		return nil
 	})
 	if err != nil {
 		return err
