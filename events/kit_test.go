@@ -214,5 +214,4 @@ func directory(uid string) string {
 	return fmt.Sprintf(`{"study_instance_uid":%q,"location":{"kind":"directory","root":"incoming","path":"x"}}`, uid)
 }
 
-
 func contains(text, part string) bool { return strings.Contains(text, part) }
