@@ -26,8 +26,8 @@ type Package struct {
 	Golden Golden
 }
 
-// Port is an input or an output of the network as the ONNX graph declares it.
-type Port struct {
+// port is an input or an output of the network as the ONNX graph declares it.
+type port struct {
 	Name    string
 	Float32 bool
 	Shape   []int64 // -1 where the graph leaves the extent open
@@ -80,8 +80,8 @@ func checkPorts(m neurotriage.Model, graph onnxFile) error {
 
 // checkPort wants float32 of open first extent and then the extents given, where
 // -1 allows any; the graph may leave any extent open.
-func checkPort(key, name string, ports []Port, extents ...int64) error {
-	i := slices.IndexFunc(ports, func(p Port) bool { return p.Name == name })
+func checkPort(key, name string, ports []port, extents ...int64) error {
+	i := slices.IndexFunc(ports, func(p port) bool { return p.Name == name })
 	if i < 0 {
 		var have []string
 		for _, p := range ports {
@@ -89,16 +89,16 @@ func checkPort(key, name string, ports []Port, extents ...int64) error {
 		}
 		return fmt.Errorf("%s: the graph has no %q, only %q", key, name, have)
 	}
-	port := ports[i]
-	if !port.Float32 {
+	found := ports[i]
+	if !found.Float32 {
 		return fmt.Errorf("%s: %q is not float32", key, name)
 	}
-	fits := len(port.Shape) == 1+len(extents) && port.Shape[0] == -1
+	fits := len(found.Shape) == 1+len(extents) && found.Shape[0] == -1
 	for i, want := range extents {
-		fits = fits && (want == -1 || port.Shape[1+i] == -1 || port.Shape[1+i] == want)
+		fits = fits && (want == -1 || found.Shape[1+i] == -1 || found.Shape[1+i] == want)
 	}
 	if !fits {
-		return fmt.Errorf("%s: %q has shape %v, %v is wanted (-1 is any)", key, name, port.Shape, append([]int64{-1}, extents...))
+		return fmt.Errorf("%s: %q has shape %v, %v is wanted (-1 is any)", key, name, found.Shape, append([]int64{-1}, extents...))
 	}
 	return nil
 }
@@ -106,7 +106,7 @@ func checkPort(key, name string, ports []Port, extents ...int64) error {
 // onnxFile is the little of an ONNX ModelProto that is read here.
 type onnxFile struct {
 	properties      map[string]string
-	inputs, outputs []Port
+	inputs, outputs []port
 }
 
 // Field numbers of onnx.proto, which ONNX never reuses.
@@ -152,37 +152,43 @@ func readONNX(data []byte) (onnxFile, error) {
 	return file, err
 }
 
-func appendPort(ports []Port, data []byte) ([]Port, error) {
-	var port Port
+func appendPort(ports []port, data []byte) ([]port, error) {
+	var p port
 	err := fields(data, func(number protowire.Number, value []byte, _ uint64) error {
 		switch number {
 		case valueName:
-			port.Name = string(value)
+			p.Name = string(value)
 		case valueType:
-			return nested(value, typeTensor, func(number protowire.Number, value []byte, scalar uint64) error {
-				if number == tensorElement {
-					port.Float32 = uint(scalar) == elementFloat32
-				}
-				if number != tensorShape {
-					return nil
-				}
-				return fields(value, func(number protowire.Number, value []byte, _ uint64) error {
-					if number != shapeDimension {
-						return nil
-					}
-					port.Shape = append(port.Shape, -1)
-					return fields(value, func(number protowire.Number, _ []byte, scalar uint64) error {
-						if number == dimensionValue {
-							port.Shape[len(port.Shape)-1] = int64(scalar)
-						}
-						return nil
-					})
-				})
-			})
+			return nested(value, typeTensor, p.readTensor)
 		}
 		return nil
 	})
-	return append(ports, port), err
+	return append(ports, p), err
+}
+
+// readTensor takes one field of a tensor type.
+func (p *port) readTensor(number protowire.Number, value []byte, scalar uint64) error {
+	switch number {
+	case tensorElement:
+		p.Float32 = uint(scalar) == elementFloat32
+	case tensorShape:
+		return fields(value, func(number protowire.Number, value []byte, _ uint64) error {
+			if number == shapeDimension {
+				p.Shape = append(p.Shape, -1)
+				return fields(value, p.readExtent)
+			}
+			return nil
+		})
+	}
+	return nil
+}
+
+// readExtent takes the extent of the last dimension; a named one stays open.
+func (p *port) readExtent(number protowire.Number, _ []byte, scalar uint64) error {
+	if number == dimensionValue {
+		p.Shape[len(p.Shape)-1] = int64(scalar)
+	}
+	return nil
 }
 
 // nested visits the fields of the one sub-message named.

@@ -17,8 +17,9 @@ type weights struct {
 func (w *weights) fill(start, length float64, size, source int) {
 	scale := length / float64(size)
 	reach := max(1, scale)
-	// A multiple of four, for the loops below; never more than the source has.
-	w.width = min((int(math.Ceil(2*reach))+1+3)/4*4, source)
+	// Even, for the loops below; never more than the source has. A triangle covers
+	// at most the positions that its width does, rounded up.
+	w.width = min(max(4, (int(math.Ceil(2*reach))+1)/2*2), source)
 	w.first = clamp(int(math.Floor(start+0.5*scale-reach)), 0, source-w.width)
 	w.last = clamp(int(math.Ceil(start+length-0.5*scale+reach))+1, w.first+w.width, source)
 	w.starts = grow(w.starts, size)
@@ -51,18 +52,24 @@ func (w *weights) taps(i int) ([]float32, int) {
 }
 
 // apply filters one row whose first value stands at source position first. Four
-// and eight taps serve every scale up to 3.5; longer ones and those of a tiny
-// source go the slow way.
+// to eight taps serve every scale up to 4; more, and those of a tiny source, go
+// the slow way.
 func (w *weights) apply(dst, row []float32) {
+	values, starts := w.values, w.starts[:len(dst)]
 	switch w.width {
 	case 4:
-		for i := range dst {
-			t, v := (*[4]float32)(w.values[i*4:]), (*[4]float32)(row[w.starts[i]:])
+		for i, start := range starts {
+			t, v := (*[4]float32)(values[i*4:]), (*[4]float32)(row[start:])
 			dst[i] = (t[0]*v[0] + t[1]*v[1]) + (t[2]*v[2] + t[3]*v[3])
 		}
+	case 6:
+		for i, start := range starts {
+			t, v := (*[6]float32)(values[i*6:]), (*[6]float32)(row[start:])
+			dst[i] = (t[0]*v[0] + t[1]*v[1]) + (t[2]*v[2] + t[3]*v[3]) + (t[4]*v[4] + t[5]*v[5])
+		}
 	case 8:
-		for i := range dst {
-			t, v := (*[8]float32)(w.values[i*8:]), (*[8]float32)(row[w.starts[i]:])
+		for i, start := range starts {
+			t, v := (*[8]float32)(values[i*8:]), (*[8]float32)(row[start:])
 			dst[i] = ((t[0]*v[0] + t[1]*v[1]) + (t[2]*v[2] + t[3]*v[3])) + ((t[4]*v[4] + t[5]*v[5]) + (t[6]*v[6] + t[7]*v[7]))
 		}
 	default:
@@ -87,9 +94,11 @@ func mixRows(dst, src []float32, offset int, taps []float32) {
 	for len(taps) > 0 && taps[0] == 0 {
 		taps, offset = taps[1:], offset+n
 	}
-	clear(dst)
-	for ; len(taps) >= 4; taps, offset = taps[4:], offset+4*n {
-		mix4(dst, src[offset:], taps)
+	if len(taps) >= 4 { // the usual case sets, which spares dst's clearing and reading
+		set4(dst, src[offset:], taps)
+		taps, offset = taps[4:], offset+4*n
+	} else {
+		clear(dst)
 	}
 	for ; len(taps) >= 2; taps, offset = taps[2:], offset+2*n {
 		a, b, u, v := src[offset:][:n], src[offset+n:][:n], taps[0], taps[1]
@@ -105,14 +114,13 @@ func mixRows(dst, src []float32, offset int, taps []float32) {
 	}
 }
 
-// mix4 adds four weighted rows at once: a quarter of the loads and stores of
-// dst, which is what this loop waits for.
-func mix4(dst, src, taps []float32) {
+// set4 sets dst to four weighted rows at once.
+func set4(dst, src, taps []float32) {
 	n := len(dst)
 	a, b, c, d := src[:n], src[n:][:n], src[2*n:][:n], src[3*n:][:n]
 	s, t, u, v := taps[0], taps[1], taps[2], taps[3]
 	for x := range dst {
-		dst[x] += (s*a[x] + t*b[x]) + (u*c[x] + v*d[x])
+		dst[x] = (s*a[x] + t*b[x]) + (u*c[x] + v*d[x])
 	}
 }
 
