@@ -85,7 +85,7 @@ func (w *workspace) decode(b *block, band *band, s *style) error {
 	planes := band.planes + s.roi
 	var err error
 	if s.blockStyle&styleHigh != 0 {
-		err = w.decodeHigh(b, planes, s.blockStyle&styleCausal != 0)
+		err = w.decodeHigh(b, planes)
 	} else {
 		err = w.decodeBlock(b, band.orientation, planes, s)
 	}
