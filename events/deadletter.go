@@ -1,6 +1,7 @@
 package events
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -135,18 +136,7 @@ func (b *Bus) Replay(ctx context.Context, letter DeadLetter) (neurotriage.Job, e
 	if _, refusal := decode(raw, time.Now()); refusal != nil {
 		return neurotriage.Job{}, fmt.Errorf("%s: its event would be refused again: %w", what, refusal)
 	}
-	var e event.Event
-	if err := e.UnmarshalJSON(raw); err != nil {
-		return neurotriage.Job{}, fmt.Errorf("%s: its event would be refused again: %w", what, err)
-	}
-	var data map[string]any
-	if err := json.Unmarshal(e.Data(), &data); err != nil {
-		return neurotriage.Job{}, fmt.Errorf("%s: its event would be refused again: %w", what, err)
-	}
-	data["replay_of"] = letter.EventID
-	e.SetID(newID())
-	e.SetTime(time.Now().UTC())
-	text, err := marshalWith(e, data)
+	text, err := renew(raw, letter.EventID)
 	if err != nil {
 		return neurotriage.Job{}, fmt.Errorf("%s: %w", what, err)
 	}
@@ -154,11 +144,38 @@ func (b *Bus) Replay(ctx context.Context, letter DeadLetter) (neurotriage.Job, e
 	return job, b.announce(ctx, job, text)
 }
 
-func marshalWith(e event.Event, data any) ([]byte, error) {
-	if err := e.SetData(event.ApplicationJSON, data); err != nil {
+// renew writes an event anew with another id and time, and replay_of in its
+// data. All else stays as it is, byte by byte: escaping would make it swell.
+func renew(raw []byte, replayOf string) ([]byte, error) {
+	var e event.Event
+	var data, outer map[string]json.RawMessage
+	err := errors.Join(e.UnmarshalJSON(raw), json.Unmarshal(raw, &outer))
+	if err == nil {
+		err = json.Unmarshal(e.Data(), &data)
+	}
+	if err != nil {
 		return nil, err
 	}
-	return e.MarshalJSON()
+	data["replay_of"], err = plain(replayOf)
+	if err != nil {
+		return nil, err
+	}
+	delete(outer, "data_base64")
+	for name, value := range map[string]any{"id": newID(), "time": time.Now().UTC(), "data": data} {
+		if outer[name], err = plain(value); err != nil {
+			return nil, err
+		}
+	}
+	return plain(outer)
+}
+
+// plain is json.Marshal without escapes for HTML.
+func plain(value any) ([]byte, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(value)
+	return bytes.TrimSpace(text.Bytes()), err
 }
 
 // announce publishes an event on the work queue. A full queue refuses it.
