@@ -55,6 +55,10 @@ func TestTrainingAndServingPrepareAlike(t *testing.T) {
 	if card.Recipe != p.Recipe || card.Input.Size != p.Size {
 		t.Errorf("the fixtures are for %+v at %d, the model for %+v at %d", p.Recipe, p.Size, card.Recipe, card.Input.Size)
 	}
+	if card.Digest != p.ModelDigest {
+		t.Errorf("the logits in %s are of model %s, shipped is %s; renew them with `python -m neurotriage_training golden`",
+			fixtures, p.ModelDigest, card.Digest)
+	}
 	for _, c := range p.Cases {
 		t.Run(c.Name, func(t *testing.T) {
 			slice := neurotriage.Slice{
@@ -80,9 +84,6 @@ func TestTrainingAndServingPrepareAlike(t *testing.T) {
 				if !crop.Flat() && math.Abs(pair[0]-pair[1]) > 1e-6*max(1, math.Abs(pair[1])) {
 					t.Errorf("%s is %v, training says %v", what, pair[0], pair[1])
 				}
-			}
-			if p.ModelDigest != card.Digest {
-				return
 			}
 			out, err := runner.Run(t.Context(), got, 1)
 			if err != nil {
