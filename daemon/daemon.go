@@ -125,7 +125,7 @@ func New(cfg config.Config, deps Deps) (*Daemon, error) {
 	}
 	d.engine = &engine{
 		reader: d.library, gate: d.gate, policy: policy{
-			maxAttempts: cfg.Work.MaxAttempts, grace: cfg.Work.NotFoundGrace, now: deps.Now,
+			maxAttempts: cfg.Work.MaxAttempts, grace: cfg.Work.NotFoundGrace, now: deps.Now, jitter: about,
 		},
 		settings: d.live.settings, guard: d.disk.check, meter: d.meter, pulse: d.pulse,
 		log: log, workers: cfg.Work.StudiesAtOnce,

@@ -71,7 +71,11 @@ func wantPage(t *testing.T, d *daemon.Daemon, uid string) {
 
 func wantMetrics(t *testing.T, d *daemon.Daemon) {
 	t.Helper()
-	_, body := get(t, d, "/metrics")
+	var body string
+	kit.Until(t, "both studies are settled and counted", func() bool {
+		_, body = get(t, d, "/metrics")
+		return strings.Contains(body, `neurotriage_stage_seconds_count{stage="read"} 2`)
+	})
 	for _, line := range []string{
 		`neurotriage_studies_total{disposition="glioma_review"} 1`, `neurotriage_studies_total{disposition="not_flagged"} 1`,
 		`neurotriage_studies_total{disposition="refused"} 0`, `neurotriage_refusals_total{reason="gave_up"} 0`,

@@ -177,7 +177,7 @@ func (b *bench) start(t *testing.T) (stop func()) {
 	log := slog.New(slog.NewTextHandler(&b.log, nil))
 	gate := newGate(log, func(context.Context) error { return nil }, func(bool) {})
 	b.engine = &engine{
-		inbox: b, reader: b, classifier: b, outlet: b, gate: gate, policy: policy{maxAttempts: 3, grace: time.Minute, now: time.Now},
+		inbox: b, reader: b, classifier: b, outlet: b, gate: gate, policy: policy{maxAttempts: 3, grace: time.Minute, now: time.Now, jitter: exactly},
 		settings: func() settings { return settings{neurotriage.Thresholds{GliomaReview: 0.2}, []string{"lower recall"}} },
 		guard:    func() error { return nil }, meter: meter, pulse: newPulse(), log: log, workers: 1,
 	}
@@ -239,14 +239,14 @@ func TestWalk(t *testing.T) {
 					return fmt.Errorf("root: %w", neurotriage.ErrElsewhere)
 				}
 			},
-			"open\nsettle e1 hand_back counts=false after=2s"},
+			"open\nsettle e1 hand_back counts=false after=1s"},
 		{"a promise of the headers that the reading breaks", 1, nil,
 			func(b *bench) {
 				b.known = func(id string) (bool, error) {
 					return false, fmt.Errorf("asking: %w", neurotriage.ErrElsewhere)
 				}
 			},
-			"open\nclose\nsettle e1 hand_back counts=false after=2s"},
+			"open\nclose\nsettle e1 hand_back counts=false after=1s"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"neurotriage"
@@ -10,7 +11,7 @@ import (
 // Delays of jobs that are handed back without counting.
 const (
 	notFoundDelay     = 5 * time.Second  // a study that may still be arriving
-	elsewhereDelay    = 2 * time.Second  // for the daemon that has the root to take it
+	elsewhereDelay    = 1 * time.Second  // for the daemon that has the root to take it; jittered
 	surroundingsDelay = 1 * time.Second  // the inbox is paused meanwhile; others may try
 	unstoredDelay     = 10 * time.Second // a refusal that could not be stored
 )
@@ -38,7 +39,14 @@ type policy struct {
 	maxAttempts int
 	grace       time.Duration // after its announcement, in which a study may still be on its way to the disk
 	now         func() time.Time
+	// jitter varies a delay. Pulls of several daemons queue up at the server, and
+	// with fixed delays a job for one of them was seen to come back to the other
+	// eleven times in a row.
+	jitter func(time.Duration) time.Duration
 }
+
+// about gives a delay between half and one and a half of d.
+func about(d time.Duration) time.Duration { return d/2 + rand.N(d) }
 
 // decide judges an attempt at the job. While the daemon stops, every error may
 // be the stop's own doing, so none of them is held against the study.
@@ -54,7 +62,7 @@ func (p policy) decide(job neurotriage.Job, err error, stopping bool) decision {
 		d.pause = err
 		return d
 	case errors.Is(err, neurotriage.ErrElsewhere):
-		return handBack(elsewhereDelay, err.Error(), false)
+		return handBack(p.jitter(elsewhereDelay), err.Error(), false)
 	case refused && refusal.Reason == neurotriage.StudyNotFound && p.arriving(job):
 		return handBack(notFoundDelay, err.Error(), false)
 	case refused:

@@ -13,7 +13,7 @@ import (
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 func testPolicy() policy {
-	return policy{maxAttempts: 5, grace: time.Minute, now: func() time.Time { return noon }}
+	return policy{maxAttempts: 5, grace: time.Minute, now: func() time.Time { return noon }, jitter: exactly}
 }
 
 func TestDecide(t *testing.T) {
@@ -45,8 +45,8 @@ func TestDecide(t *testing.T) {
 		{"surroundings never give up", surroundings, 99, long, false, HandBack, time.Second, false, "", true},
 		{"a refusal that the surroundings caused", errors.Join(surroundings, corrupt), 1, long, false, HandBack, time.Second, false, "", true},
 		{"surroundings while stopping pause nothing", surroundings, 1, long, true, HandBack, 0, false, "", false},
-		{"elsewhere", elsewhere, 1, long, false, HandBack, 2 * time.Second, false, "", false},
-		{"elsewhere never gives up", elsewhere, 99, long, false, HandBack, 2 * time.Second, false, "", false},
+		{"elsewhere", elsewhere, 1, long, false, HandBack, time.Second, false, "", false},
+		{"elsewhere never gives up", elsewhere, 99, long, false, HandBack, time.Second, false, "", false},
 		{"first attempt", broken, 1, long, false, HandBack, time.Second, true, "", false},
 		{"second attempt", broken, 2, long, false, HandBack, 5 * time.Second, true, "", false},
 		{"third attempt", broken, 3, long, false, HandBack, 30 * time.Second, true, "", false},
@@ -119,6 +119,16 @@ func TestRetryDelayStopsGrowing(t *testing.T) {
 	for attempt, want := range map[int]time.Duration{-1: time.Second, 0: time.Second, 5: 10 * time.Minute, 6: 10 * time.Minute, 1 << 30: 10 * time.Minute} {
 		if got := retryDelay(attempt); got != want {
 			t.Errorf("after attempt %d: %s, want %s", attempt, got, want)
+		}
+	}
+}
+
+func exactly(d time.Duration) time.Duration { return d }
+
+func TestAboutStaysNear(t *testing.T) {
+	for range 1000 {
+		if d := about(time.Second); d < time.Second/2 || d >= 3*time.Second/2 {
+			t.Fatalf("about a second is %s", d)
 		}
 	}
 }
