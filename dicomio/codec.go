@@ -1,7 +1,8 @@
 package dicomio
 
 // This file is the place where codecs plug in: a codec is one function and one
-// line of codecFor. Nothing else in the room knows which syntaxes are compressed.
+// line of codecFor, or of compressed for the decoders of the subfolder codec.
+// Nothing else in the room knows which syntaxes are compressed.
 
 // FrameHeader is what a codec may know of the frame it decodes (PS3.3 C.7.6.3).
 type FrameHeader struct {
@@ -38,7 +39,7 @@ func codecFor(transferSyntax string) Codec {
 	case encapsulatedUnc:
 		return decodeNative
 	}
-	return nil
+	return compressed(transferSyntax)
 }
 
 // readable reports whether pixels of this transfer syntax can be decoded.

@@ -3,10 +3,12 @@ package dicomio
 import (
 	"archive/zip"
 	"context"
+	"errors"
 	"io"
 	"iter"
 	"slices"
 	"strings"
+	"syscall"
 
 	"neurotriage"
 )
@@ -52,13 +54,24 @@ func (z *zipSource) List(ctx context.Context) iter.Seq2[File, error] {
 			}
 			file := File{
 				Name: entry.Name, Size: int64(min(entry.UncompressedSize64, 1<<62)),
-				Packed: int64(min(entry.CompressedSize64, 1<<62)), Open: entry.Open,
+				Packed: int64(min(entry.CompressedSize64, 1<<62)), Open: func() (io.ReadCloser, error) { return openEntry(entry) },
 			}
 			if !yield(file, nil) {
 				return
 			}
 		}
 	}
+}
+
+// openEntry opens one entry. Whatever is wrong and is no fault of the disk is one
+// of the archive, which may place entries where there is nothing.
+func openEntry(entry *zip.File) (io.ReadCloser, error) {
+	r, err := entry.Open()
+	var errno syscall.Errno
+	if err != nil && !errors.As(err, &errno) {
+		return nil, neurotriage.Refuse(neurotriage.CorruptDICOM, "open zip entry: %w", err)
+	}
+	return r, err
 }
 
 // judgeArchive says that an archive is broken; disks that fail stay what they are.
