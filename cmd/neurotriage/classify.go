@@ -40,7 +40,7 @@ refused, 3 if there was no DICOM.`,
 		Example: `  neurotriage classify study/
   neurotriage classify study.zip --json | jq '.[].disposition'
   neurotriage classify inbox/ --out results/`,
-		Args: cobra.MinimumNArgs(1),
+		Args: somePaths,
 		RunE: command(func(ctx context.Context, args []string) error {
 			return a.classify(ctx, args, flags)
 		}),

@@ -19,7 +19,7 @@ func (a *app) configCommand() *cobra.Command {
 stronger than the one before.`,
 		Example: `  neurotriage config show --config /etc/neurotriage.yaml
   neurotriage config sample > neurotriage.yaml`,
-		Args: cobra.NoArgs,
+		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.configShowCommand(), a.configCheckCommand(), a.configSchemaCommand(), a.configSampleCommand())

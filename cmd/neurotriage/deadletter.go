@@ -21,7 +21,9 @@ func (a *app) deadletterCommand() *cobra.Command {
 		Long: `A study that was refused or given up leaves a dead letter with the reason and the
 event that announced it. Once the cause is mended, a replay announces the study
 anew: a new event with replay_of.`,
-		Args: cobra.NoArgs,
+		Example: `  neurotriage deadletter list
+  neurotriage deadletter replay --all --reason gave_up`,
+		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.deadletterListCommand(), a.deadletterShowCommand(), a.deadletterReplayCommand())
@@ -70,7 +72,7 @@ func (a *app) deadletterShowCommand() *cobra.Command {
 func (a *app) deadletterReplayCommand() *cobra.Command {
 	var flags replayFlags
 	cmd := &cobra.Command{
-		Use:   "replay ID | replay --all",
+		Use:   "replay (ID | --all)",
 		Short: "Announce the study of a dead letter again",
 		Long: `Announces the study of a dead letter again, as a new event. With --all it does so
 once for each study whose dead letter is the last word on it: letters of studies

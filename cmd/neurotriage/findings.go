@@ -20,12 +20,37 @@ func (a *app) writeFindings(findings []neurotriage.Finding) error {
 	if err := view.write(a.out, a.style); err != nil {
 		return err
 	}
+	var notes strings.Builder
 	for _, finding := range findings {
-		for _, warning := range finding.Warnings {
-			fmt.Fprintf(a.out, "%s %s: %s\n", a.style.warn("!"), finding.StudyInstanceUID, warning)
-		}
+		a.writeNotes(&notes, finding)
+	}
+	if _, err := io.WriteString(a.out, notes.String()); err != nil {
+		return fmt.Errorf("write the notes: %w", err)
 	}
 	return nil
+}
+
+// mostReasons is how many series of a study say why they were not read.
+const mostReasons = 8
+
+// writeNotes tells why nothing of a study was read, and its warnings.
+func (a *app) writeNotes(w io.Writer, finding neurotriage.Finding) {
+	var lines []string
+	if finding.Reason == neurotriage.NothingEligible {
+		for i, series := range finding.Series {
+			if i == mostReasons {
+				lines = append(lines, fmt.Sprintf("and %s more", plural(len(finding.Series)-i, "series", "series")))
+				break
+			}
+			lines = append(lines, "series "+series.SeriesInstanceUID+": "+series.Why)
+		}
+	}
+	for _, warning := range finding.Warnings {
+		lines = append(lines, a.style.warn("warning: ")+warning)
+	}
+	if len(lines) > 0 {
+		fmt.Fprintf(w, "\n%s\n  %s\n", a.style.bold(finding.StudyInstanceUID), strings.Join(lines, "\n  "))
+	}
 }
 
 func (a *app) findingRow(finding neurotriage.Finding) []cell {
@@ -83,7 +108,7 @@ func (a *app) tally(findings []neurotriage.Finding) string {
 	for _, verdict := range order {
 		parts = append(parts, fmt.Sprintf("%d %s", counts[verdict], verdict))
 	}
-	return plural(len(findings), "study", "studies") + ": " + strings.Join(parts, ", ")
+	return plural(len(findings), "study", "studies") + ": " + strings.Join(parts, "; ")
 }
 
 func plural(n int, one, many string) string {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +24,9 @@ func (a *app) modelCommand() *cobra.Command {
 		Short: "Show or check a model",
 		Long: `A model is one ONNX file: the network with its card (labels, recipe, thresholds,
 intended use, training data, measured figures) and golden scores in its metadata.`,
-		Args: cobra.NoArgs,
+		Example: `  neurotriage model info
+  neurotriage model verify candidate.onnx`,
+		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.modelInfoCommand(), a.modelVerifyCommand())
@@ -111,10 +114,40 @@ func (a *app) writeCard(w io.Writer, card neurotriage.Model) error {
 	}{{"Intended use", use.Statement}, {"Evaluation", card.Evaluation}, {"Training", card.Training}, {"Limits", card.Limits}}
 	for _, section := range sections {
 		if lines := outline(section.value, "  "); len(lines) > 0 {
-			fmt.Fprintf(w, "\n%s\n%s\n", a.style.bold(section.title), strings.Join(lines, "\n"))
+			fmt.Fprintf(w, "\n%s\n", a.style.bold(section.title))
+			for _, line := range lines {
+				fmt.Fprintln(w, wrap(line, cardWidth))
+			}
 		}
 	}
 	return nil
+}
+
+// cardWidth is where the card's sentences are broken, in runes.
+const cardWidth = 96
+
+// wrap breaks a line at blanks; what follows is indented like its text.
+func wrap(line string, width int) string {
+	indent := len(line) - len(strings.TrimLeft(line, " -"))
+	var out strings.Builder
+	column := 0
+	for i, word := range strings.Fields(line[indent:]) {
+		length := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+			out.WriteString(line[:indent])
+			column = indent
+		case column+1+length > width:
+			out.WriteString("\n" + strings.Repeat(" ", indent))
+			column = indent
+		default:
+			out.WriteByte(' ')
+			column++
+		}
+		out.WriteString(word)
+		column += length
+	}
+	return out.String()
 }
 
 func sequences(kinds []neurotriage.SequenceKind) string {

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"neurotriage"
 	"neurotriage/dicomio"
@@ -191,5 +190,5 @@ func commonFolder(files []string) (string, error) {
 
 func within(folder, path string) bool {
 	relative, err := filepath.Rel(folder, path)
-	return err == nil && (relative == "." || !strings.HasPrefix(relative, ".."))
+	return err == nil && filepath.IsLocal(relative)
 }

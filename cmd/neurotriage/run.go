@@ -94,7 +94,7 @@ worklist. It is research software: a finding is not a diagnosis.`,
 		Example: `  neurotriage serve                                # the daemon
   neurotriage submit study.zip --wait              # announce a study, wait for its finding
   neurotriage classify study/                      # read a study here, without NATS`,
-		Args:              cobra.NoArgs,
+		Args:              knownCommand,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors:     true,
 		SilenceUsage:      true,
@@ -107,6 +107,28 @@ worklist. It is research software: a finding is not a diagnosis.`,
 		a.modelCommand(), a.deadletterCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(),
 	)
 	return root
+}
+
+// knownCommand refuses words that are no command, with those that may be meant.
+func knownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	const slips = 2 // letters
+	cmd.SuggestionsMinimumDistance = slips
+	hint := ""
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return fmt.Errorf("unknown command %q%s", args[0], hint)
+}
+
+// somePaths wants one path at least.
+func somePaths(_ *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return errors.New("name at least one file, folder or zip archive")
+	}
+	return nil
 }
 
 // tell writes one line or more for a person to standard error; the lines after

@@ -59,7 +59,7 @@ func (a *app) serve(ctx context.Context, model string) error {
 		return asUsage(err)
 	}
 	a.banner(server)
-	defer reloadOnHangup(server)()
+	defer reloadOnHangup(func() { _, _ = server.Reload() })() // what is reloaded, or wrong, stands in the log
 	return server.Wait(ctx)
 }
 
@@ -82,16 +82,16 @@ func (a *app) log(settings config.Log) (*slog.Logger, *slog.LevelVar) {
 	return slog.New(slog.NewTextHandler(a.err, options)), level
 }
 
-// reloadOnHangup reloads the configuration at each SIGHUP until the returned
-// function is called. The daemon logs how it went.
-func reloadOnHangup(server *daemon.Daemon) (stop func()) {
+// reloadOnHangup calls reload at each SIGHUP until the returned function is
+// called.
+func reloadOnHangup(reload func()) (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for range hangups {
-			_, _ = server.Reload() // logged by what was reloaded
+			reload()
 		}
 	}()
 	return func() {

@@ -41,15 +41,15 @@ Exit code 1 if a study was refused or the wait ran out, 3 if there was no DICOM.
 		Example: `  neurotriage submit study.zip --wait
   neurotriage submit /srv/dicom/1.2.3/ --priority stat
   neurotriage submit inbox/ --wait=2m --nats nats://nats.example.org:4222 | jq .disposition`,
-		Args: cobra.MinimumNArgs(1),
+		Args: somePaths,
 		RunE: command(func(ctx context.Context, args []string) error {
 			return a.submit(ctx, args, flags)
 		}),
 	}
 	a.natsFlag(cmd, &flags.nats)
-	cmd.Flags().DurationVar(&flags.wait, "wait", 0, "wait for the findings this `long` (--wait alone: "+defaultWait+")")
+	cmd.Flags().DurationVar(&flags.wait, "wait", 0, "wait for the findings, at most this `duration` (--wait alone: "+defaultWait+")")
 	cmd.Flags().Lookup("wait").NoOptDefVal = defaultWait
-	cmd.Flags().StringVar(&flags.priority, "priority", string(neurotriage.Routine), "routine, urgent, asap or stat")
+	cmd.Flags().StringVar(&flags.priority, "priority", string(neurotriage.Routine), "how urgent: `level` is routine, urgent, asap or stat")
 	cmd.Flags().BoolVar(&flags.json, "json", false, "print JSON on a terminal too, one object a line")
 	_ = cmd.RegisterFlagCompletionFunc("priority", cobra.FixedCompletions(
 		[]string{"routine", "urgent", "asap", "stat"}, cobra.ShellCompDirectiveNoFileComp)) // fails only for flags that do not exist

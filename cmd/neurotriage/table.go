@@ -21,7 +21,7 @@ func numberCell(text string) cell { return cell{text: text, right: true} }
 
 // table prints rows in columns that are as wide as their widest cell, two
 // blanks apart, without trailing blanks. Columns that are empty in every row
-// are left out.
+// are left out, and a table without rows is nothing.
 type table struct {
 	head []string
 	rows [][]cell
@@ -30,9 +30,13 @@ type table struct {
 func (t *table) add(cells ...cell) { t.rows = append(t.rows, cells) }
 
 func (t *table) write(w io.Writer, paint style) error {
+	if len(t.rows) == 0 {
+		return nil
+	}
 	widths := t.widths()
 	var out strings.Builder
 	line := func(cells []cell) {
+		var text strings.Builder
 		pending := ""
 		for i, c := range cells {
 			if widths[i] < 0 {
@@ -43,20 +47,20 @@ func (t *table) write(w io.Writer, paint style) error {
 			if c.paint != nil {
 				shown = c.paint(shown)
 			}
-			out.WriteString(pending)
+			text.WriteString(pending)
 			if c.right {
-				out.WriteString(pad)
+				text.WriteString(pad)
 				pad = ""
 			}
-			out.WriteString(shown)
+			text.WriteString(shown)
 			pending = pad + "  "
 		}
-		out.WriteByte('\n')
+		out.WriteString(strings.TrimRight(text.String(), " ") + "\n")
 	}
 	if len(t.head) > 0 {
 		heads := make([]cell, len(t.head))
 		for i, head := range t.head {
-			heads[i] = cell{text: head, paint: paint.bold, right: len(t.rows) > 0 && t.rows[0][i].right}
+			heads[i] = cell{text: head, paint: paint.bold, right: t.rows[0][i].right}
 		}
 		line(heads)
 	}
@@ -72,10 +76,7 @@ func (t *table) write(w io.Writer, paint style) error {
 
 // widths gives each column's width in runes, -1 where no row has a text.
 func (t *table) widths() []int {
-	widths := make([]int, len(t.head))
-	if len(t.rows) > 0 {
-		widths = make([]int, max(len(t.head), len(t.rows[0])))
-	}
+	widths := make([]int, max(len(t.head), len(t.rows[0])))
 	for i := range widths {
 		widths[i] = -1
 	}
