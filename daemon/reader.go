@@ -142,7 +142,8 @@ func (p place) judge(err error) error {
 		return err
 	}
 	if gone := p.check(); gone != nil {
-		return p.fault(errors.Join(gone, err))
+		// Only the text of err: whoever looked for its refusal would find one.
+		return p.fault(fmt.Errorf("%w (met as: %v)", gone, err)) //nolint:errorlint // see above
 	}
 	if errors.Is(err, neurotriage.ErrSurroundings) || errors.Is(err, fs.ErrPermission) && refusal(err) == nil {
 		return p.fault(err)
