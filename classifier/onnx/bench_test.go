@@ -77,16 +77,17 @@ func BenchmarkRun(b *testing.B) {
 	}
 }
 
-// bare runs n tensors on the runner alone.
+// bare runs n tensors on the runner alone, by the batch it wants.
 func bare(ctx context.Context, t testing.TB, runner *onnx.Runner, card neurotriage.Model, callers, n int) time.Duration {
-	tensor := classifier.Golden{Count: 1}.Tensors(card.Input.Size)
+	batch := runner.Info().Batch
+	tensors := classifier.Golden{Count: batch}.Tensors(card.Input.Size)
 	var next atomic.Int64
 	var crew sync.WaitGroup
 	started := time.Now()
 	for range callers {
 		crew.Go(func() {
-			for next.Add(1) <= int64(n) {
-				if _, err := runner.Run(ctx, tensor, 1); err != nil {
+			for next.Add(int64(batch)) <= int64(n+batch-1) {
+				if _, err := runner.Run(ctx, tensors, batch); err != nil {
 					t.Error(err)
 					return
 				}

@@ -44,3 +44,31 @@ func TestShippedModelReadsAStudy(t *testing.T) {
 		t.Errorf("%d keys", len(reading.Keys))
 	}
 }
+
+// A slice's scores must not depend on who stands beside it in the batch, or the
+// same study would not give the same finding twice.
+func TestScoresDoNotDependOnTheBatch(t *testing.T) {
+	runner, card := openShipped(t, onnx.Options{Providers: []string{"cpu"}})
+	values := card.Input.Size * card.Input.Size
+	tensors := classifier.Golden{Count: 12}.Tensors(card.Input.Size)
+	for _, n := range []int{2, 3, 4, 12} {
+		together, err := runner.Run(t.Context(), tensors, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			alone, err := runner.Run(t.Context(), tensors[i*values:], 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for j, want := range alone.Logits {
+				if got := together.Logits[i*len(card.Labels)+j]; got != want {
+					t.Errorf("logit %d of slice %d is %v in a batch of %d, %v alone", j, i, got, n, want)
+				}
+			}
+			if together.OOD[i] != alone.OOD[0] {
+				t.Errorf("domain score of slice %d is %v in a batch of %d, %v alone", i, together.OOD[i], n, alone.OOD[0])
+			}
+		}
+	}
+}
