@@ -63,8 +63,8 @@ func TestCopies(t *testing.T) {
 	files := kit.Study{Series: []kit.Series{{Images: images}}}.Files()
 	renamed := func(f kit.File, name string) kit.File { return named(name, f) }
 	packed := kit.Study{Series: []kit.Series{{Images: images, Syntax: kit.RLE}}}.Files()
-	jpeg := renamed(files[1], "jpeg")
-	jpeg.Data = kit.EncodeFile("1.2.840.10008.1.2.4.90", jpeg.With(kit.Element{Tag: pixelData, VR: "OB", Value: kit.Fragments{{1, 2}}}))
+	xl := renamed(files[1], "xl")
+	xl.Data = kit.EncodeFile("1.2.840.10008.1.2.4.110", xl.With(kit.Element{Tag: pixelData, VR: "OB", Value: kit.Fragments{{1, 2}}}))
 	torn := renamed(files[1], "a torn copy, listed first")
 	torn.Data = torn.Data[:len(torn.Data)-9]
 	other := renamed(changed(files[1], files[2].Element(pixelData)), "other")
@@ -77,7 +77,7 @@ func TestCopies(t *testing.T) {
 	}{
 		{"the same bytes", renamed(files[1], "copy"), read},
 		{"the same image in another syntax", renamed(packed[1], "rle"), read},
-		{"the same image in a syntax that is not read", jpeg, read},
+		{"the same image in a syntax that is not read", xl, read},
 		{"a torn copy", torn, read},
 		{"other pixels", other, neurotriage.InconsistentStudy},
 		{"another place", moved, neurotriage.InconsistentStudy},
@@ -98,7 +98,7 @@ func TestCopies(t *testing.T) {
 // Structure, then eligibility, then transfer syntax of eligible series only.
 func TestOrderOfChecks(t *testing.T) {
 	syntax := func(f kit.File) kit.File {
-		f.Data = kit.EncodeFile("1.2.840.10008.1.2.4.90", f.With(kit.Element{Tag: pixelData, VR: "OB", Value: kit.Fragments{{1, 2}}}))
+		f.Data = kit.EncodeFile("1.2.840.10008.1.2.4.110", f.With(kit.Element{Tag: pixelData, VR: "OB", Value: kit.Fragments{{1, 2}}}))
 		return f
 	}
 	torn := func(f kit.File) kit.File { f.Data = f.Data[:len(f.Data)-20]; return f }

@@ -5,12 +5,14 @@ import (
 	"compress/flate"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"sync"
 
 	"neurotriage"
+	"neurotriage/dicomio/codec"
 )
 
 // Slices yields the slices of the eligible series, series by series in the order
@@ -135,7 +137,11 @@ func (i *instance) decode(in *input, buffers *sync.Pool) (raw []byte, done func(
 	raw, done = borrow(buffers, need)
 	if err := codecFor(i.transferSyntax)(raw, compressed, i.image.frame); err != nil {
 		done()
-		return nil, nil, neurotriage.Refuse(neurotriage.CorruptDICOM, "decode %s: %w", syntaxName(i.transferSyntax), err)
+		reason := neurotriage.CorruptDICOM
+		if errors.Is(err, codec.ErrUnsupported) {
+			reason = neurotriage.UnsupportedImage
+		}
+		return nil, nil, neurotriage.Refuse(reason, "decode %s: %w", syntaxName(i.transferSyntax), err)
 	}
 	return raw, done, nil
 }
