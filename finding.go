@@ -70,6 +70,10 @@ type SeriesFinding struct {
 	Why               string             `json:"why"`
 	Slices            int                `json:"slices"`        // slices in the series
 	Probabilities     map[string]float64 `json:"probabilities"` // null when not scored
+	// What the headers say, for lists; codes only, never free text.
+	Modality string       `json:"modality,omitempty"`
+	BodyPart string       `json:"body_part,omitempty"`
+	Sequence SequenceKind `json:"sequence,omitempty"`
 }
 
 // KeySlice is a slice that carries the finding.

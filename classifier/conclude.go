@@ -85,6 +85,7 @@ func (s *scoring) write(thresholds neurotriage.Thresholds, series []pooled, stud
 		finding.Series = append(finding.Series, neurotriage.SeriesFinding{
 			SeriesInstanceUID: header.UID, Eligible: header.Eligible, Why: header.Why, Slices: len(header.Slices),
 			Probabilities: s.c.named(series[i].probabilities),
+			Modality:      code(header.Modality), BodyPart: code(header.BodyPart), Sequence: header.Sequence,
 		})
 		if header.Eligible {
 			reading.Series = append(reading.Series, neurotriage.SeriesReading{
@@ -102,6 +103,16 @@ func (s *scoring) write(thresholds neurotriage.Thresholds, series []pooled, stud
 	}
 	reading.Finding = finding
 	return reading
+}
+
+// code keeps what is a code string (PS3.5 6.2, CS): a finding leaves the house,
+// and a field that was filled with free text may hold a name.
+func code(s string) string {
+	free := func(r rune) bool { return (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != ' ' }
+	if s = strings.ToUpper(s); len(s) > 16 || strings.ContainsFunc(s, free) {
+		return ""
+	}
+	return s
 }
 
 func (c *Classifier) named(p []float64) map[string]float64 {

@@ -37,6 +37,8 @@ type Entry struct {
 	WasFlagged       bool                 `json:"was_flagged"`        // some finding of the study was flagged; never taken back
 	Attempts         map[string]int       `json:"attempts,omitempty"` // event id to attempts that count; gone once settled
 	Updated          time.Time            `json:"updated"`
+	Assessed         *Assessed            `json:"assessed,omitempty"`     // the newest verdict on a finding of the study
+	Acknowledged     *Assessed            `json:"acknowledged,omitempty"` // the newest acknowledgement of an alert
 }
 
 // Announcement tells announcements of one study apart and puts them in order.
@@ -68,6 +70,11 @@ type FindingSummary struct {
 	Model        string                  `json:"model"`    // its digest
 	Finished     time.Time               `json:"finished"`
 	Announcement Announcement            `json:"announcement"` // the one that it answers
+	// Of the series that was read, or of the first one; empty when nothing was opened.
+	Modality string                   `json:"modality,omitempty"`
+	BodyPart string                   `json:"body_part,omitempty"`
+	Sequence neurotriage.SequenceKind `json:"sequence,omitempty"`
+	Location *neurotriage.Location    `json:"location,omitempty"` // where the study lay when it was read
 }
 
 func summarise(f neurotriage.Finding, of Announcement) *FindingSummary {
@@ -78,6 +85,14 @@ func summarise(f neurotriage.Finding, of Announcement) *FindingSummary {
 	}
 	if p, ok := f.Probabilities[neurotriage.Glioma]; ok {
 		s.Probability = &p
+	}
+	for i, series := range f.Series {
+		if i == 0 || series.Eligible {
+			s.Modality, s.BodyPart, s.Sequence = series.Modality, series.BodyPart, series.Sequence
+		}
+		if series.Eligible {
+			break
+		}
 	}
 	return s
 }
@@ -107,6 +122,9 @@ func (e *Entry) delivered(job neurotriage.Job, f neurotriage.Finding, of Announc
 	e.WasFlagged = e.WasFlagged || f.Flags.GliomaReview
 	if e.Finding == nil || !e.Finding.Announcement.newer(of) {
 		e.Finding = summarise(f, of)
+		if job.Location.Kind != "" {
+			e.Finding.Location = &job.Location
+		}
 	}
 	// Should the message come once more, a given-up study must not begin anew.
 	if f.Reason != neurotriage.GaveUp {

@@ -163,10 +163,11 @@ type answer struct {
 	Announcement
 	Priority        neurotriage.Priority `json:"priority,omitempty"`
 	AccessionNumber string               `json:"accession_number,omitempty"`
+	Location        neurotriage.Location `json:"location,omitzero"`
 }
 
 func setAnswered(header nats.Header, job neurotriage.Job, of Announcement) {
-	text, _ := json.Marshal(answer{of, job.Priority, job.AccessionNumber})
+	text, _ := json.Marshal(answer{of, job.Priority, job.AccessionNumber, job.Location})
 	header.Set(headerAnswered, string(text))
 }
 
@@ -179,6 +180,7 @@ func answered(header nats.Header, f neurotriage.Finding) (neurotriage.Job, Annou
 	}
 	job := neurotriage.Job{
 		EventID: a.EventID, StudyInstanceUID: f.StudyInstanceUID, Asked: a.Asked, Priority: a.Priority, AccessionNumber: a.AccessionNumber,
+		Location: a.Location,
 	}
 	return job, a.Announcement
 }

@@ -237,5 +237,8 @@ func (b *Bus) Rebuild(ctx context.Context) (int, error) {
 		})
 		return err
 	})
+	if err == nil {
+		err = b.reassess(ctx)
+	}
 	return count, err
 }

@@ -81,6 +81,7 @@ func generate(root string) (map[string][]byte, error) {
 		{"model.v1", "the card of a model, in the metadata neurotriage.card of its ONNX file", neurotriage.Model{}},
 		{events.AlertSchema, "an alert: the data of events on triage.alert.>", events.Alert{}},
 		{events.DeadLetterSchema, "a dead letter: the data of events on triage.deadletter.>", events.DeadLetter{}},
+		{events.AssessmentSchema, "a radiologist's verdict: the data of events on triage.assessment.>", events.Assessment{}},
 		{events.EntrySchema, "a value of the bucket triage_worklist", events.Entry{}},
 		{"heartbeat.v1", "a sign of life of one daemon", events.Heartbeat{}},
 	} {

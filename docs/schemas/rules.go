@@ -28,6 +28,7 @@ var choices = map[reflect.Type][]any{
 		neurotriage.UnsupportedImage, neurotriage.TooLarge, neurotriage.PathNotAllowed, neurotriage.URLNotAllowed, neurotriage.InconsistentStudy, neurotriage.GaveUp,
 	},
 	reflect.TypeFor[events.AlertKind](): {events.AlertReview, events.AlertChanged, events.AlertOverdue},
+	reflect.TypeFor[events.Verdict]():   {events.Accepted, events.Rejected, events.Corrected, events.Acknowledged},
 	reflect.TypeFor[events.State]():     {events.Waiting, events.Reading, events.Read, events.NotRead},
 }
 
