@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -49,26 +50,38 @@ type announcedData struct {
 // if refusal is nil; else it holds what could be read, a study UID only if that
 // is valid.
 func decode(raw []byte, arrived time.Time) (job neurotriage.Job, refusal *neurotriage.Refusal) {
+	job = neurotriage.Job{Asked: arrived.UTC(), SchemaVersion: 1}
 	defer func() {
 		if r := recover(); r != nil { // the parser is third party
 			refusal = neurotriage.Refuse(neurotriage.MalformedEvent, "reading the event: the parser fell over: %v", r)
 		}
-		if refusal != nil {
-			refusal = shorten(refusal)
-			if neurotriage.CheckUID(job.StudyInstanceUID) != nil {
-				job.StudyInstanceUID = ""
-			}
+		if refusal != nil && neurotriage.CheckUID(job.StudyInstanceUID) != nil {
+			job.StudyInstanceUID = ""
 		}
 	}()
-	job = neurotriage.Job{Asked: arrived.UTC(), SchemaVersion: 1}
-	malformed := func(format string, args ...any) (neurotriage.Job, *neurotriage.Refusal) {
-		return job, neurotriage.Refuse(neurotriage.MalformedEvent, format, args...)
+	err := decodeOuter(raw, &job)
+	var e event.Event
+	if err == nil {
+		if err = e.UnmarshalJSON(raw); err != nil {
+			err = fmt.Errorf("reading the CloudEvent: %w", err)
+		}
 	}
+	if err == nil {
+		err = decodeEvent(e, arrived, &job)
+	}
+	if err != nil {
+		return job, shorten(&neurotriage.Refusal{Reason: neurotriage.MalformedEvent, Err: err})
+	}
+	return job, nil
+}
+
+// decodeOuter tells what is no CloudEvent, before the parser sees it.
+func decodeOuter(raw []byte, job *neurotriage.Job) error {
 	if len(raw) > maxEvent {
-		return malformed("the event has %d bytes, at most %d are read", len(raw), maxEvent)
+		return fmt.Errorf("the event has %d bytes, at most %d are read", len(raw), maxEvent)
 	}
 	if !json.Valid(raw) {
-		return malformed("the event is not JSON: it begins with %q", raw[:min(len(raw), 40)])
+		return fmt.Errorf("the event is not JSON: it begins with %q", raw[:min(len(raw), 40)])
 	}
 	var outer struct {
 		SpecVersion      *json.RawMessage `json:"specversion"`
@@ -76,16 +89,17 @@ func decode(raw []byte, arrived time.Time) (job neurotriage.Job, refusal *neurot
 	}
 	if err := json.Unmarshal(raw, &outer); outer.SpecVersion == nil {
 		job.StudyInstanceUID = outer.StudyInstanceUID
-		return malformed("the event is JSON but no CloudEvent (no specversion): put it into the data of a structured "+
+		return fmt.Errorf("the event is JSON but no CloudEvent (no specversion): put it into the data of a structured "+
 			"CloudEvent 1.0, as docs/EVENTS.md shows%s", suffix(err))
 	}
-	var e event.Event
-	if err := e.UnmarshalJSON(raw); err != nil {
-		return malformed("reading the CloudEvent: %w", err)
-	}
+	return nil
+}
+
+// decodeEvent takes over what can be read, then checks.
+func decodeEvent(e event.Event, arrived time.Time, job *neurotriage.Job) error {
 	if job.EventID = e.ID(); len(job.EventID) > maxEventID {
 		job.EventID = ""
-		return malformed("checking the CloudEvent: its id has %d bytes, at most %d are taken", len(e.ID()), maxEventID)
+		return fmt.Errorf("checking the CloudEvent: its id has %d bytes, at most %d are taken", len(e.ID()), maxEventID)
 	}
 	if at := e.Time(); !at.IsZero() && at.Before(arrived) {
 		job.Asked = at.UTC()
@@ -95,18 +109,15 @@ func decode(raw []byte, arrived time.Time) (job neurotriage.Job, refusal *neurot
 	job.StudyInstanceUID, job.Location, job.Priority = data.StudyInstanceUID, data.Location, data.Priority
 	job.AccessionNumber, job.SeriesInstanceUIDs, job.ReplayOf = data.AccessionNumber, data.SeriesInstanceUIDs, data.ReplayOf
 	if err != nil {
-		return malformed("reading the data of the CloudEvent: %w", err)
+		return fmt.Errorf("reading the data of the CloudEvent: %w", err)
 	}
-	if err := e.Validate(); err != nil {
-		return malformed("checking the CloudEvent: %w", err)
-	}
-	if err := checkType(e.Type()); err != nil {
-		return malformed("checking the CloudEvent: %w", err)
+	if err := errors.Join(e.Validate(), checkType(e.Type())); err != nil {
+		return fmt.Errorf("checking the CloudEvent: %w", err)
 	}
 	if err := job.Check(); err != nil {
-		return malformed("checking the data of the CloudEvent: %w", err)
+		return fmt.Errorf("checking the data of the CloudEvent: %w", err)
 	}
-	return job, nil
+	return nil
 }
 
 func suffix(err error) string {

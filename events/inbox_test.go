@@ -283,6 +283,37 @@ func TestALostConsumerIsMadeAgain(t *testing.T) {
 	}
 }
 
+// A server that lost its store gets its streams again from a running daemon.
+func TestALostStoreIsMadeAgain(t *testing.T) {
+	server := kit.NATS(t)
+	_, js := server.Client(t)
+	bus := daemonBus(t, server)
+	submit(t, bus, uid)
+	job, _ := next(t, bus)
+	must(t, "work", work(t.Context(), bus, job, reading(uid, "a", true)))
+	server.Stop()
+	server.Wipe(t)
+	server.Start(t)
+	kit.Until(t, "the streams are back", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		_, _ = bus.Inbox().Next(ctx)
+		_, err := js.Stream(ctx, "TRIAGE")
+		return err == nil
+	})
+	kit.Until(t, "a study is taken", func() bool {
+		_, err := bus.Submit(t.Context(), study(uid))
+		return err == nil
+	})
+	job, refusal := next(t, bus)
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	r := reading(uid, "a", true)
+	must(t, "work", work(t.Context(), bus, job, r))
+	wantOneOfEach(t, js, bus, r.Finding.ID)
+}
+
 func TestAFullQueueRefusesNewAnnouncements(t *testing.T) {
 	server := kit.NATS(t)
 	bus := daemonBus(t, server, func(o *events.Options) { o.Retention.QueueBytes = 2000 })

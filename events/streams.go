@@ -60,14 +60,15 @@ func (b *Bus) wanted() []jetstream.StreamConfig {
 	dead := limits(n.deadletters(), keep.Findings, "triage.deadletter.>")
 	// A repeat is known by its message id for as long as the first is kept.
 	dead.Duplicates = keep.Findings
+	// The queue is last: while it is missing, all is known to be unfinished.
 	return []jetstream.StreamConfig{
-		imaging,
 		limits(n.triage(), keep.Findings, "triage.finding.>", "triage.alert.>"),
 		dead,
 		limits(n.assessments(), 0, "triage.assessment.>"),
 		{Name: "KV_" + n.worklist(), MaxAge: keep.Findings},
 		{Name: "OBJ_" + n.media(), MaxAge: keep.Media, MaxBytes: keep.MediaBytes},
 		{Name: "OBJ_" + n.uploads(), MaxAge: keep.Media, MaxBytes: keep.MediaBytes},
+		imaging,
 	}
 }
 
@@ -276,14 +277,16 @@ func (b *Bus) theConsumer(ctx context.Context) (jetstream.Consumer, error) {
 		return known, nil
 	}
 	var found jetstream.Consumer
-	err := b.do(ctx, "finding consumer "+durable+" of stream "+b.names.imaging(), func(ctx context.Context) (err error) {
+	find := func(ctx context.Context) (err error) {
 		found, err = b.ensureConsumer(ctx)
-		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			if _, err = b.ensureStream(ctx, b.wanted()[0]); err == nil {
-				found, err = b.ensureConsumer(ctx)
-			}
-		}
 		return err
-	})
+	}
+	what := "finding consumer " + durable + " of stream " + b.names.imaging()
+	err := b.do(ctx, what, find)
+	if errors.Is(err, jetstream.ErrStreamNotFound) { // perhaps the server lost its store: all is made anew
+		if err = b.Prepare(ctx); err == nil {
+			err = b.do(ctx, what, find)
+		}
+	}
 	return found, err
 }

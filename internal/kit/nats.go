@@ -2,6 +2,8 @@ package kit
 
 import (
 	"net/url"
+	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -61,6 +63,14 @@ func (s *NATSServer) Start(t testing.TB) {
 func (s *NATSServer) Stop() {
 	s.running.Shutdown()
 	s.running.WaitForShutdown()
+}
+
+// Wipe removes what a stopped server stored.
+func (s *NATSServer) Wipe(t testing.TB) {
+	t.Helper()
+	if err := os.RemoveAll(filepath.Join(s.options.StoreDir, "jetstream")); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Client connects as another program would, and ends with the test.
