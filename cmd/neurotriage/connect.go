@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -62,12 +63,19 @@ func (a *app) busOptions(settings config.Config) (events.Options, error) {
 	}, nil
 }
 
-// semantic gives a version in the form that NATS services demand (x.y.z).
+var (
+	semanticVersion = regexp.MustCompile(`^\d+\.\d+\.\d+([-+][0-9A-Za-z.-]+)?$`)
+	notInVersions   = regexp.MustCompile(`[^0-9A-Za-z-]+`)
+)
+
+// semantic gives a version in the form that NATS services demand; one that is
+// not semantic, such as a commit, becomes build metadata (semver.org, 10).
 func semantic(version string) string {
-	if text := strings.TrimPrefix(version, "v"); strings.Count(text, ".") >= 2 {
-		return text
+	version = strings.TrimPrefix(version, "v")
+	if semanticVersion.MatchString(version) {
+		return version
 	}
-	return "0.0.0"
+	return "0.0.0+" + strings.Trim(notInVersions.ReplaceAllString(version, "-"), "-")
 }
 
 // running gives the addresses of the daemon with this state directory, if one

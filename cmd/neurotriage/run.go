@@ -59,8 +59,12 @@ func (a *app) run(ctx context.Context, args []string) int {
 	}
 	exit := &exitError{code: exitUsage, err: err} // what no command returned is cobra's: wrong usage
 	errors.As(err, &exit)
-	if exit.err == nil {
+	switch {
+	case exit.err == nil:
 		return exit.code
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		a.note("interrupted")
+		return exitFailed
 	}
 	a.tell("error", a.errStyle.bad, exit.err.Error())
 	var hinted *exitError
