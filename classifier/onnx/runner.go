@@ -73,6 +73,7 @@ func Open(options Options) (*Runner, neurotriage.Model, error) {
 	if err := r.start(); err != nil {
 		return fail(errors.Join(err, r.Close()))
 	}
+	trimHeap()
 	r.logger.Info("model opened", "model", pkg.Model.Name, "version", pkg.Model.Version, "runtime", r.Report())
 	return r, pkg.Model, nil
 }
