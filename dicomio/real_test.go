@@ -10,6 +10,7 @@ import (
 
 	"neurotriage"
 	"neurotriage/dicomio"
+	"neurotriage/internal/kit"
 )
 
 // The whole T1 brain: read, eligible, without contrast, complete.
@@ -40,6 +41,38 @@ func TestRealBrain(t *testing.T) {
 	middle := read[192]
 	if got, top := slices.Max(middle.Pixels), slices.Max(middle.Pixels[:middle.Columns*8]); got < 100 || top > got/2 {
 		t.Errorf("the middle slice has maximum %g, %g in its first rows: no head on a dark ground", got, top)
+	}
+}
+
+// Slices of a public collection, written as a series, come back as they were.
+func TestRealPicturesAsAStudy(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(data(t, "brainmri", "images", "glioma"), "*.jpg"))
+	if err != nil || len(files) < 12 {
+		t.Fatalf("%d pictures, %v", len(files), err)
+	}
+	var images []kit.Image
+	for _, file := range files[:12] {
+		image, err := kit.Picture(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		images = append(images, image)
+	}
+	study := opened(t, kit.Study{Series: []kit.Series{{Agent: "Gadovist", Images: images}}}.Files(), dicomio.Options{})
+	series := study.Study().Series[0]
+	if !series.Eligible || series.Sequence != neurotriage.T1C || !series.Complete {
+		t.Errorf("eligible %v, %s, complete %v: %s; %q", series.Eligible, series.Sequence, series.Complete, series.Why, series.Warnings)
+	}
+	read, _ := slicesOf(t, study)
+	for i, slice := range read {
+		for j, v := range slice.Pixels {
+			if v != float32(images[i].Stored[j]) {
+				t.Fatalf("slice %d: pixel %d is %g, want %d", i, j, v, images[i].Stored[j])
+			}
+		}
+	}
+	if len(read) != 12 {
+		t.Errorf("%d slices", len(read))
 	}
 }
 

@@ -166,6 +166,9 @@ func TestStackFaults(t *testing.T) {
 			if !series.Eligible || len(series.Slices) != c.slices {
 				t.Errorf("eligible %v, %d slices, want %d; %s", series.Eligible, len(series.Slices), c.slices, series.Why)
 			}
+			if strings.Contains(warnings, ".dcm") {
+				t.Errorf("warnings leave the house and name files: %s", warnings)
+			}
 			if series.Complete != (c.warning == "") || !strings.Contains(warnings, c.warning) || c.warning == "" && warnings != "" {
 				t.Errorf("complete %v, warnings %q, want %q", series.Complete, warnings, c.warning)
 			}

@@ -245,3 +245,12 @@ func TestReadSliceReportsItsReader(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// Items without content grow on their way through the wall: they are bounded too.
+func TestWallEmptyItems(t *testing.T) {
+	flood := joined(longHead(0x00180012, "SQ", 0xFFFFFFFF), bytes.Repeat(mark(0xFFFEE000, 0), 100_000), mark(0xFFFEE0DD, 0))
+	_, err := dicomio.ReadSlice(bytes.NewReader(spliced(kit.ExplicitLittle, flood)), dicomio.Limits{HeaderBytes: 64 << 10})
+	if reason(err) != neurotriage.TooLarge {
+		t.Errorf("got %v", err)
+	}
+}

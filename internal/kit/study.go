@@ -145,11 +145,17 @@ func (s Study) WriteDir(dir string) error { return WriteFiles(dir, s.Files()) }
 func (s Study) Zip() []byte { return ZipFiles(s.Files()) }
 
 // ZipFiles packs files into an archive.
-func ZipFiles(files []File) []byte {
+func ZipFiles(files []File) []byte { return archived(files, zip.Deflate) }
+
+// StoreFiles puts files into an archive without compressing them: its bytes do
+// not depend on the version of a packer.
+func StoreFiles(files []File) []byte { return archived(files, zip.Store) }
+
+func archived(files []File, method uint16) []byte {
 	var out bytes.Buffer
 	archive := zip.NewWriter(&out)
 	for _, file := range files {
-		entry, err := archive.CreateHeader(&zip.FileHeader{Name: file.Name, Method: zip.Deflate, Modified: time.Unix(1e9, 0).UTC()})
+		entry, err := archive.CreateHeader(&zip.FileHeader{Name: file.Name, Method: method, Modified: time.Unix(1e9, 0).UTC()})
 		if err != nil {
 			panic(err) // a bytes.Buffer takes everything
 		}

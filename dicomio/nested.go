@@ -1,0 +1,109 @@
+package dicomio
+
+import "neurotriage"
+
+// What nests behind the wall: sequences with their items, and the fragments of
+// encapsulated pixel data.
+
+// sequence walks the items of a sequence (PS3.5 7.5), and hands them on with
+// delimiters when keep is set.
+func (w *wall) sequence(el element, layout syntax, depth int, keep bool) error {
+	if depth >= maxDepth {
+		return w.corrupt(el, "sequences nest deeper than %d levels", maxDepth)
+	}
+	if keep {
+		w.emit(element{tag: el.tag, vr: el.vr, length: undefinedLength}, layout)
+	}
+	end := w.in.off + int64(el.length)
+	for el.length == undefinedLength || w.in.off < end {
+		item, err := w.element(layout)
+		if err != nil {
+			return err
+		}
+		if item.tag == tagSequenceEnd && el.length == undefinedLength {
+			break
+		}
+		if item.tag != tagItem {
+			return w.corrupt(item, "a sequence holds something that is not an item")
+		}
+		if err := w.fits(item, el, end); err != nil {
+			return err
+		}
+		if err := w.item(item, layout, depth, keep); err != nil {
+			return err
+		}
+	}
+	if keep {
+		w.emit(element{tag: tagSequenceEnd}, layout)
+	}
+	return nil
+}
+
+// item walks one item. Empty items cost more out than in, so they count as well.
+func (w *wall) item(item element, layout syntax, depth int, keep bool) error {
+	if int64(len(w.out.header)) > w.limits.HeaderBytes {
+		return neurotriage.Refuse(neurotriage.TooLarge, "headers exceed %d bytes at %s", w.limits.HeaderBytes, tagText(item.tag))
+	}
+	if keep {
+		w.emit(element{tag: tagItem, length: undefinedLength}, layout)
+	}
+	if err := w.dataset(item, layout, depth+1, keep); err != nil {
+		return err
+	}
+	if keep {
+		w.emit(element{tag: tagItemEnd}, layout)
+	}
+	return nil
+}
+
+// pixelData notes where the pixel data lies and that all of it is there.
+func (w *wall) pixelData(el element, layout syntax) error {
+	w.out.pixels.tag, w.out.pixels.vr = el.tag, el.vr
+	if el.length == undefinedLength {
+		table, fragments, err := w.fragments(layout)
+		w.out.pixels.table, w.out.pixels.fragments = table, fragments
+		return err
+	}
+	w.out.pixels.native = fragment{offset: w.in.off, length: int64(el.length)}
+	left := w.in.left()
+	if left >= int64(el.length) {
+		return nil // it is all there, and what is behind it is not asked for
+	}
+	err := errTruncated
+	if left < 0 {
+		err = w.in.skip(int64(el.length)) // only a deflated stream has to be walked to know
+	}
+	return w.corruptOr(err, el, "pixel data of %d bytes is announced, the file holds less", el.length)
+}
+
+// fragments walks encapsulated pixel data (PS3.5 A.4): an offset table, then
+// fragments, then a delimiter.
+func (w *wall) fragments(layout syntax) (table fragment, all []fragment, err error) {
+	for first := true; ; first = false {
+		item, err := w.element(layout)
+		if err != nil {
+			return table, all, err
+		}
+		if item.tag == tagSequenceEnd {
+			return table, all, nil
+		}
+		if item.tag != tagItem || item.length == undefinedLength {
+			return table, all, w.corrupt(item, "encapsulated pixel data holds something that is not a fragment")
+		}
+		here := fragment{offset: w.in.off, length: int64(item.length)}
+		if err := w.in.skip(here.length); err != nil {
+			return table, all, w.corruptOr(err, item, "a fragment of %d bytes leaves the file", item.length)
+		}
+		switch {
+		case first:
+			table = here
+		case len(all) >= maxFragments(w.limits):
+			return table, all, neurotriage.Refuse(neurotriage.TooLarge, "more than %d fragments", len(all))
+		default:
+			all = append(all, here)
+		}
+	}
+}
+
+// maxFragments leaves room for a few fragments a frame.
+func maxFragments(l Limits) int { return 16 * l.Frames }
