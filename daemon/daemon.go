@@ -105,6 +105,12 @@ func New(cfg config.Config, deps Deps) (*Daemon, error) {
 	if cfg.StateDir == "" {
 		return nil, errors.New("wiring the daemon: state_dir is empty")
 	}
+	if cfg.Privacy.PatientInEvents {
+		const key = "privacy.patient_in_events"
+		return nil, &config.FaultError{Complaints: []config.Complaint{{
+			Key: key, Value: "true", Origin: cfg.Origin(key), Allowed: "false: events of this version have no place for the patient",
+		}}}
+	}
 	deps = deps.withDefaults()
 	log := deps.Logger.With("component", "daemon")
 	d := &Daemon{cfg: cfg, deps: deps, log: log, pulse: newPulse(), fatal: make(chan error, 1)}

@@ -84,16 +84,16 @@ func (d *Daemon) watchdog(ctx context.Context, every time.Duration) {
 }
 
 // housekeep keeps the gauge of the model true, which may change device, and
-// gives memory back to the system when work has ended: a daemon that waits for
-// hours should not hold what its largest study needed.
+// gives memory back to the system after the start and whenever work has ended:
+// a daemon that waits for hours should not hold what its largest study needed.
 func (d *Daemon) housekeep(ctx context.Context) {
-	const every = 5 * time.Second
-	var released time.Time
+	const every = 2 * time.Second
+	released := time.Time{}
 	for ; ctx.Err() == nil; sleep(ctx, every) {
 		d.meter.setModel(d.modelRef())
-		if last := d.pulse.lastBeat(); d.pulse.idle() && last.After(released) {
-			debug.FreeOSMemory()
+		if last := d.pulse.lastBeat(); d.pulse.idle() && (released.IsZero() || last.After(released)) {
 			released = time.Now()
+			debug.FreeOSMemory()
 		}
 	}
 }
