@@ -50,6 +50,7 @@ func TestClassify(t *testing.T) {
 			b := newBench(t)
 			b.open = answering(c.answer...)
 			got := b.run("classify", place(t, c.study), "--json").want(t, c.code)
+			conform(t, "finding.v1.json", got.out)
 			findings := decode[[]neurotriage.Finding](t, got.out)
 			if len(findings) != 1 {
 				t.Fatalf("%d findings", len(findings))

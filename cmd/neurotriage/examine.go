@@ -89,7 +89,7 @@ func examineProviders(report onnx.Report) []diagnosis {
 			lines = append(lines, ok(name, "not used: %s", attempt.Reason))
 		default:
 			lines = append(lines, diagnosis{name, amiss, "not used: " + attempt.Reason,
-				"check the driver and the library for this device (docs/operations.md), or leave " + name + " out of onnxruntime.providers"})
+				"check the driver and the library for this device (docs/OPERATIONS.md), or leave " + name + " out of onnxruntime.providers"})
 		}
 	}
 	return lines

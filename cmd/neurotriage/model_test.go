@@ -22,7 +22,9 @@ func needLibrary(t *testing.T) {
 }
 
 func TestModelInfo(t *testing.T) {
-	card := decode[neurotriage.Model](t, newBench(t).run("model", "info", "--json").want(t, exitDone).out)
+	shown := newBench(t).run("model", "info", "--json").want(t, exitDone).out
+	conform(t, "model.v1.json", shown)
+	card := decode[neurotriage.Model](t, shown)
 	if card.Schema != "model.v1" || len(card.Labels) != 4 || !strings.HasPrefix(card.Digest, "sha256:") {
 		t.Errorf("card %+v", card)
 	}

@@ -20,7 +20,7 @@ type progress struct {
 const refreshEvery = 100 * time.Millisecond
 
 // progress starts a bar of total steps, or a count without an end when total
-// is 0. The caller ends it with done.
+// is 0; without a unit it only turns. The caller ends it with done.
 func (a *app) progress(ctx context.Context, name, unit string, total int) *progress {
 	if !a.errIsTerm {
 		return nil
@@ -28,7 +28,11 @@ func (a *app) progress(ctx context.Context, name, unit string, total int) *progr
 	container := mpb.NewWithContext(ctx, mpb.WithOutput(a.err), mpb.WithWidth(48), mpb.WithRefreshRate(refreshEvery), mpb.WithAutoRefresh())
 	label := mpb.PrependDecorators(decor.Name(name + " "))
 	if total <= 0 {
-		spinner := container.AddSpinner(0, label, mpb.AppendDecorators(decor.CurrentNoUnit("%d "+unit)), mpb.BarRemoveOnComplete())
+		count := mpb.AppendDecorators()
+		if unit != "" {
+			count = mpb.AppendDecorators(decor.CurrentNoUnit("%d " + unit))
+		}
+		spinner := container.AddSpinner(0, label, count, mpb.BarRemoveOnComplete())
 		return &progress{container: container, bar: spinner}
 	}
 	bar := container.New(int64(total), mpb.BarStyle().Lbound(" ").Filler("━").Tip("━").Padding("─").Rbound(" "), label,

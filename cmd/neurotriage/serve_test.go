@@ -82,6 +82,7 @@ func TestServeSubmitWatchAndStop(t *testing.T) {
 
 	t.Run("upload, finding as JSON", func(t *testing.T) {
 		got := b.run("submit", place(t, brain("sent", "Gadovist")), "--wait=20s").want(t, exitDone)
+		conform(t, "finding.v1.json", got.out)
 		f := decode[neurotriage.Finding](t, got.out)
 		if f.StudyInstanceUID != kit.UID("sent") || f.Disposition != neurotriage.GliomaReview {
 			t.Errorf("finding %+v", f)
@@ -182,7 +183,9 @@ func TestDeadLetters(t *testing.T) {
 	roots := []string{"--set", "roots=incoming=" + root}
 	b.run(append([]string{"submit", broken, "--wait=20s"}, roots...)...).want(t, exitFailed)
 
-	letters := decode[[]events.DeadLetter](t, b.run("deadletter", "list", "--json").want(t, exitDone).out)
+	listed := b.run("deadletter", "list", "--json").want(t, exitDone).out
+	conform(t, "deadletter.v1.json", listed)
+	letters := decode[[]events.DeadLetter](t, listed)
 	if len(letters) != 1 || letters[0].Reason != neurotriage.UnsupportedTransferSyntax || letters[0].StudyInstanceUID != kit.UID("coded") {
 		t.Fatalf("letters %+v", letters)
 	}
