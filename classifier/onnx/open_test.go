@@ -5,9 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"sync"
 	"testing"
 
 	"neurotriage/classifier/onnx/library"
@@ -144,54 +142,4 @@ func TestAnotherLibraryInOneProcessIsRefused(t *testing.T) {
 	if _, _, err := Open(Options{Model: tiny(t, nil), Library: other}); err == nil || !strings.Contains(err.Error(), "allows one") {
 		t.Errorf("err = %v", err)
 	}
-}
-
-// A tensor that Go's collector frees while the runtime reads it gives wrong
-// scores and no error. Many callers, a collector that never rests and garbage of
-// the tensors' own size make that happen within a second if it can.
-func TestScoresHoldUnderTheCollector(t *testing.T) {
-	runner := openTiny(t, Options{Workers: 4})
-	p := unpack(t, tiny(t, nil))
-	size := p.Model.Input.Size * p.Model.Input.Size
-	tensors := p.Golden.Tensors(p.Model.Input.Size)
-	want, err := runner.Run(t.Context(), tensors, 4)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stop := make(chan struct{})
-	var collector, callers sync.WaitGroup
-	collector.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				runtime.GC()
-			}
-		}
-	})
-	for caller := range 4 {
-		callers.Go(func() {
-			input := tensors[caller*size:][:size]
-			for range 400 {
-				garbage := make([]float32, size)
-				garbage[0] = 1
-				out, err := runner.Run(context.Background(), append([]float32(nil), input...), 1)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				for j, got := range out.Logits {
-					if got != want.Logits[caller*4+j] {
-						t.Errorf("caller %d: logit %d is %v, want %v", caller, j, got, want.Logits[caller*4+j])
-						return
-					}
-				}
-				runtime.KeepAlive(garbage)
-			}
-		})
-	}
-	callers.Wait()
-	close(stop)
-	collector.Wait()
 }
