@@ -4,27 +4,12 @@ import (
 	"fmt"
 	"math/bits"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"neurotriage/dicomio/codec/internal/peer"
 	"neurotriage/dicomio/codec/jpeg2000"
 )
-
-// opj codes the picture with OpenJPEG and gives the file's path.
-func opj(t testing.TB, p peer.Picture, options ...string) string {
-	t.Helper()
-	folder := t.TempDir()
-	in, out := filepath.Join(folder, "in.rawl"), filepath.Join(folder, "out.j2k")
-	peer.Write(t, in, p.Native())
-	sign := "u"
-	if p.Signed {
-		sign = "s"
-	}
-	peer.Run(t, "opj_compress", append([]string{"-i", in, "-o", out, "-F", fmt.Sprintf("%d,%d,1,%d,%s", p.Columns, p.Rows, p.Bits, sign)}, options...)...)
-	return out
-}
 
 func decode(t testing.TB, p peer.Picture, path string) []int32 {
 	t.Helper()
@@ -74,7 +59,7 @@ func TestReversibleAgainstOpenJPEG(t *testing.T) {
 			p := peer.Make(kind, 97, 131, bits, (i+bits/4)%2 == 0)
 			t.Run(fmt.Sprintf("%s/%s_%s", options, p.Name(), kind), func(t *testing.T) {
 				t.Parallel()
-				wantExact(t, p, decode(t, p, opj(t, p, strings.Fields(options)...)))
+				wantExact(t, p, decode(t, p, peer.OpenJPEG(t, p, strings.Fields(options)...)))
 			})
 		}
 	}
@@ -91,7 +76,7 @@ func TestSizesAgainstOpenJPEG(t *testing.T) {
 				p := peer.Make(peer.Head, size[0], size[1], depth, signed)
 				t.Run(p.Name(), func(t *testing.T) {
 					t.Parallel()
-					wantExact(t, p, decode(t, p, opj(t, p, "-n", fmt.Sprint(min(6, bits.Len(uint(min(size[0], size[1]))))))))
+					wantExact(t, p, decode(t, p, peer.OpenJPEG(t, p, "-n", fmt.Sprint(min(6, bits.Len(uint(min(size[0], size[1]))))))))
 				})
 			}
 		}
@@ -112,7 +97,7 @@ func TestLossyAgainstOpenJPEG(t *testing.T) {
 			p := peer.Make(kind, 97, 131, bits, false)
 			t.Run(fmt.Sprintf("%s/%s_%s", options, p.Name(), kind), func(t *testing.T) {
 				t.Parallel()
-				path := opj(t, p, strings.Fields(options)...)
+				path := peer.OpenJPEG(t, p, strings.Fields(options)...)
 				out := path + ".rawl"
 				peer.Run(t, "opj_decompress", "-i", path, "-o", out)
 				native, err := os.ReadFile(out)
@@ -148,7 +133,7 @@ func BenchmarkDecode(b *testing.B) {
 		for _, kind := range []peer.Kind{peer.Head, peer.Noise} {
 			b.Run(fmt.Sprintf("%s_512x512_12bit%s", kind, strings.ReplaceAll(options, " ", "")), func(b *testing.B) {
 				p := peer.Make(kind, 512, 512, 12, false)
-				coded, err := os.ReadFile(opj(b, p, strings.Fields(options)...))
+				coded, err := os.ReadFile(peer.OpenJPEG(b, p, strings.Fields(options)...))
 				if err != nil {
 					b.Fatal(err)
 				}

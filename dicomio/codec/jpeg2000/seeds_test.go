@@ -50,9 +50,9 @@ func (s seed) lossless() bool { return !strings.HasSuffix(s.name, "lossy") }
 func TestSeeds(t *testing.T) {
 	if *update {
 		for _, s := range seeds {
-			coder := opj
+			coder := peer.OpenJPEG
 			if s.high {
-				coder = ojph
+				coder = peer.OpenJPH
 			}
 			data, err := os.ReadFile(coder(t, s.picture, strings.Fields(s.options)...))
 			if err != nil {

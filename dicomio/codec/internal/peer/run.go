@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // packages says which Debian package brings a program.
@@ -30,12 +31,15 @@ func Need(t testing.TB, programs ...string) {
 	}
 }
 
-// Run runs a program and fails the test with what it printed if it fails.
-func Run(t testing.TB, program string, arguments ...string) {
+// Run runs a program and gives the processor time that it took. The test fails
+// with what the program printed if it fails.
+func Run(t testing.TB, program string, arguments ...string) time.Duration {
 	t.Helper()
-	if output, err := exec.CommandContext(t.Context(), program, arguments...).CombinedOutput(); err != nil {
+	command := exec.CommandContext(t.Context(), program, arguments...)
+	if output, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("%s %s: %v\n%s", program, strings.Join(arguments, " "), err, output)
 	}
+	return command.ProcessState.UserTime() + command.ProcessState.SystemTime()
 }
 
 // Convert writes the picture as a file, runs "program arguments… in out" on it,
