@@ -81,3 +81,24 @@ func embeddedBus(b *testing.B) *events.Bus {
 	must(b, "prepare", bus.Prepare(b.Context()))
 	return bus
 }
+
+// The check for an earlier finding among 90 days of them.
+func BenchmarkFindingAmong50000(b *testing.B) {
+	server := kit.NATS(b)
+	bus := daemonBus(b, server)
+	_, js := server.Client(b)
+	for i := range 50_000 {
+		if i%2000 == 0 {
+			<-js.PublishAsyncComplete()
+		}
+		if _, err := js.PublishAsync(fmt.Sprintf("triage.finding.not_flagged.id-%d", i), []byte("{}")); err != nil {
+			b.Fatal(err)
+		}
+	}
+	<-js.PublishAsyncComplete()
+	for b.Loop() {
+		if _, found, err := bus.Finding(b.Context(), "absent"); found || err != nil {
+			b.Fatal(found, err)
+		}
+	}
+}

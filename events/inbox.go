@@ -60,6 +60,10 @@ func (i *Inbox) pull(ctx context.Context) (jetstream.Msg, error) {
 	defer cancel()
 	batch, err := consumer.Fetch(1, jetstream.FetchContext(pull))
 	if err != nil {
+		// Fetch refuses a deadline that has just passed, a moment before ctx says so.
+		if end, ok := ctx.Deadline(); ok && !time.Now().Before(end) {
+			<-ctx.Done()
+		}
 		return nil, i.pullFailed(ctx, seen, err)
 	}
 	for {

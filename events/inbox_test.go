@@ -298,7 +298,7 @@ func TestALostStoreIsMadeAgain(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		_, _ = bus.Inbox().Next(ctx)
-		_, err := js.Stream(ctx, "TRIAGE")
+		_, err := js.Stream(t.Context(), "TRIAGE") // ctx is mostly used up
 		return err == nil
 	})
 	kit.Until(t, "a study is taken", func() bool {
