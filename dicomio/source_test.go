@@ -1,7 +1,6 @@
 package dicomio_test
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"testing"
 
@@ -239,8 +237,7 @@ func TestZip(t *testing.T) {
 	archive := study.Zip()
 	flipped := bytes.Clone(archive)
 	flipped[bytes.Index(flipped, []byte("S001/I0003.dcm"))+200] ^= 0x55
-	dark := kit.Study{Series: []kit.Series{{Images: slices.Repeat([]kit.Image{kit.Grey(4200, 4200, func(int, int) int { return 0 })}, 2)}}}
-	packed := dark.Zip()
+	packed := kit.ZipFiles([]kit.File{dark("1.2.1"), dark("1.2.2")})
 	wide := dicomio.Limits{FramePixels: 1 << 30}
 	cases := []struct {
 		name    string
@@ -281,27 +278,6 @@ func TestZip(t *testing.T) {
 			}
 		})
 	}
-}
-
-// bomb is a gigabyte of zeros in a megabyte.
-func bomb(t *testing.T) []byte {
-	t.Helper()
-	var out bytes.Buffer
-	archive := zip.NewWriter(&out)
-	entry, err := archive.Create("zeros")
-	if err != nil {
-		t.Fatal(err)
-	}
-	block := make([]byte, 1<<20)
-	for range 256 {
-		if _, err := entry.Write(block); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := archive.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
 }
 
 // Files, folders and archives may be mixed; what a person named must be there.
