@@ -71,7 +71,7 @@ func phantom(rows, columns int, spacing [2]float64, lesion blob) neurotriage.Rea
 	}
 }
 
-func draw(t *testing.T, reading neurotriage.Reading) image.Image {
+func draw(t *testing.T, reading neurotriage.Reading) *image.RGBA {
 	t.Helper()
 	var out bytes.Buffer
 	if err := report.WriteKeyImage(&out, reading, 0); err != nil {
@@ -81,7 +81,11 @@ func draw(t *testing.T, reading neurotriage.Reading) image.Image {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return picture
+	opaque, ok := picture.(*image.RGBA)
+	if !ok {
+		t.Fatalf("the picture is a %T", picture)
+	}
+	return opaque
 }
 
 // The layout that the tests measure in: the margin, and where the right panel
@@ -92,10 +96,7 @@ const (
 )
 
 // warm says how much redder than blue a pixel is: grey pixels are not warm.
-func warm(c color.Color) int {
-	r, _, b, _ := c.RGBA()
-	return int(r>>8) - int(b>>8)
-}
+func warm(c color.RGBA) int { return int(c.R) - int(c.B) }
 
 func TestHeadStaysRound(t *testing.T) {
 	cases := []struct {
@@ -116,7 +117,7 @@ func TestHeadStaysRound(t *testing.T) {
 			head := image.Rectangle{}
 			for y := margin + 30; y < margin+panel-40; y++ { // clear of letters and ruler
 				for x := margin + 30; x < margin+panel-5; x++ {
-					if r, _, _, _ := picture.At(x, y).RGBA(); r>>8 > 60 {
+					if picture.RGBAAt(x, y).R > 60 {
 						head = head.Union(image.Rect(x, y, x+1, y+1))
 					}
 				}
@@ -135,7 +136,7 @@ func TestMapLightsTheLesion(t *testing.T) {
 		hottest, at := -1, image.Point{}
 		for y := margin; y < margin+panel; y++ {
 			for x := left; x < left+panel; x++ {
-				if w := warm(picture.At(x, y)); w > hottest {
+				if w := warm(picture.RGBAAt(x, y)); w > hottest {
 					hottest, at = w, image.Pt(x-left, y-margin)
 				}
 			}
@@ -153,7 +154,7 @@ func TestLeftPanelHasNoColour(t *testing.T) {
 	picture := draw(t, phantom(220, 220, [2]float64{1, 1}, blob{60, 70}))
 	for y := margin; y < margin+panel; y++ {
 		for x := margin; x < margin+panel; x++ {
-			if w := warm(picture.At(x, y)); w != 0 {
+			if w := warm(picture.RGBAAt(x, y)); w != 0 {
 				t.Fatalf("pixel %d,%d of the plain slice is coloured by %d", x, y, w)
 			}
 		}
@@ -177,7 +178,7 @@ func TestBrokenMapsAreNotDrawn(t *testing.T) {
 			picture := draw(t, reading)
 			for y := margin; y < margin+panel; y++ {
 				for x := margin; x < 2*panel; x++ {
-					if w := warm(picture.At(x, y)); w > 3 {
+					if w := warm(picture.RGBAAt(x, y)); w > 3 {
 						t.Fatalf("pixel %d,%d is coloured by %d", x, y, w)
 					}
 				}
@@ -193,7 +194,7 @@ func TestNoticeIsBurntIn(t *testing.T) {
 		amber := 0
 		for y := bounds.Max.Y - 60; y < bounds.Max.Y; y++ {
 			for x := bounds.Min.X; x < bounds.Max.X; x++ {
-				if picture.At(x, y) == (color.RGBA{R: 255, G: 191, B: 64, A: 255}) {
+				if picture.RGBAAt(x, y) == (color.RGBA{R: 255, G: 191, B: 64, A: 255}) {
 					amber++
 				}
 			}
