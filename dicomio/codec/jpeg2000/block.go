@@ -17,6 +17,7 @@ const (
 	bitVisited     = 28
 	around         = 0x1EF // the eight neighbours, once shifted by 3·sample
 	anySignificant = 1<<18 - 1
+	anySelf        = 1<<bitSelf | 1<<(bitSelf+3) | 1<<(bitSelf+6) | 1<<(bitSelf+9)
 	allVisited     = 0xF << bitVisited
 )
 
@@ -175,7 +176,7 @@ func (d *blockDecoder) refinement(plane int, bypass bool) {
 		at := (y/4+1)*d.stride + 1
 		for x := range d.width {
 			f := &d.flags[at+x]
-			if *f&anySignificant == 0 {
+			if *f&anySelf == 0 {
 				continue
 			}
 			for i := range rows {
