@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -91,11 +92,12 @@ func TestWalk(t *testing.T) {
 func TestFaultPausesTheInbox(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bench{}
-		away := true
+		var away atomic.Bool
+		away.Store(true)
 		b.read = func(context.Context, neurotriage.Job) error {
-			if away {
+			if away.Load() {
 				return &fault{err: errors.New("root is away"), over: func() error {
-					if away {
+					if away.Load() {
 						return errors.New("still away")
 					}
 					return nil
@@ -113,7 +115,7 @@ func TestFaultPausesTheInbox(t *testing.T) {
 		if len(b.jobs) != 1 {
 			t.Error("a job was taken during the pause")
 		}
-		away = false
+		away.Store(false)
 		if o := <-b.settled; o.Verdict != Done {
 			t.Errorf("outcome %+v after the pause", o)
 		}

@@ -51,6 +51,7 @@ func (g *gateRig) passes() bool {
 
 func (g *gateRig) wantLines(t *testing.T, want int) {
 	t.Helper()
+	synctest.Wait()
 	if got := strings.Count(g.log.String(), "\n"); got != want {
 		t.Errorf("%d log lines, want %d:\n%s", got, want, &g.log)
 	}

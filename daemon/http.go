@@ -73,9 +73,8 @@ func (d *Daemon) openHTTP(ctx context.Context) error {
 
 // handler is everything the daemon serves, behind the doorkeeper.
 func (d *Daemon) handler() (http.Handler, error) {
-	page, err := worklist.New(board{d.bus}, board{d.bus}, worklist.Options{
-		Model: d.modelRef, Now: d.deps.Now, Logger: d.deps.Logger.With("component", "worklist"),
-	})
+	mirror, options := d.openPage()
+	page, err := worklist.New(board{mirror, d.bus}, mirror, options)
 	if err != nil {
 		return nil, err
 	}

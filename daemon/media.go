@@ -9,6 +9,7 @@ import (
 	"neurotriage"
 	"neurotriage/events"
 	"neurotriage/report"
+	"neurotriage/worklist"
 )
 
 // illustrator makes what is stored beside a finding: the reading in numbers and
@@ -40,6 +41,9 @@ func (i illustrator) media(reading neurotriage.Reading) ([]events.Media, error) 
 		if picture != nil {
 			media = append(media, events.Media{Name: fmt.Sprintf("key-%d.png", key+1), ContentType: "image/png", Data: picture})
 		}
+	}
+	if packed := worklist.PackKeys(reading.Keys); len(packed) > 0 {
+		media = append(media, events.Media{Name: worklist.KeysName, ContentType: "application/octet-stream", Data: packed})
 	}
 	return media, nil
 }
