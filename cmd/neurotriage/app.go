@@ -51,8 +51,8 @@ func (a *app) getenv(name string) string {
 	return value
 }
 
-// quietLog shows warnings only: what commands other than the daemon let the
-// rooms say.
+// quietLog is what commands other than the daemon let the rooms say: that a
+// connection was lost and is tried again, that a device was replaced.
 func (a *app) quietLog() *slog.Logger {
-	return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelError}))
+	return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }

@@ -103,7 +103,7 @@ func confusionPlot(report Report) *plot.Plot {
 	}
 	p.X.Tick.Marker, p.Y.Tick.Marker = plot.ConstantTicks(answers), plot.ConstantTicks(folders)
 	p.X.Tick.Length, p.Y.Tick.Length = 0, 0
-	p.X.LineStyle.Width, p.Y.LineStyle.Width = 0, 0
+	p.X.Width, p.Y.Width = 0, 0
 	p.Y.Tick.Label.Rotation = math.Pi / 2
 	p.Y.Tick.Label.XAlign = text.XCenter
 	p.Y.Tick.Label.YAlign = text.YBottom

@@ -75,7 +75,7 @@ func (t Task) one(ctx context.Context, file File) (Outcome, error) {
 	slice, err := t.read(file.Path)
 	if err != nil {
 		outcome.Err = err
-		return outcome, nil
+		return outcome, nil //nolint:nilerr // a fault of the file is its outcome
 	}
 	score, err := t.Scorer.Score(ctx, slice)
 	var refusal *neurotriage.Refusal
