@@ -13,7 +13,8 @@ import (
 // Times of the gate.
 const (
 	firstProbe = 500 * time.Millisecond // from the pause to the first probe
-	lastProbe  = 15 * time.Second       // the longest wait between probes
+	lastProbe  = 5 * time.Second        // the longest wait between probes, which are cheap
+	probeTime  = 15 * time.Second       // for one probe
 	trialTime  = 5 * time.Second        // without a new fault, after which a trial counts as passed
 )
 
@@ -171,7 +172,7 @@ func (g *gate) run(ctx context.Context) {
 
 // over asks the surroundings in general and the fault in particular.
 func (g *gate) over(ctx context.Context, cause error) error {
-	ctx, cancel := context.WithTimeout(ctx, lastProbe)
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
 	if err := g.probe(ctx); err != nil {
 		return err

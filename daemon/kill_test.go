@@ -31,6 +31,8 @@ const (
 	childState = "NEUROTRIAGE_TEST_CHILD_STATE" // its state directory
 	childRoot  = "NEUROTRIAGE_TEST_CHILD_ROOT"
 	childKill  = "NEUROTRIAGE_TEST_CHILD_KILL" // an instant, or empty
+
+	childAttempts = 3 // work.max_attempts
 )
 
 // instants are where the daemon is killed: while slices are scored, before and
@@ -46,7 +48,7 @@ func child() int {
 	defer stop()
 	cfg := config.Default()
 	cfg.StateDir, cfg.HTTP.Listen, cfg.NATS.Embedded.Listen = os.Getenv(childState), "127.0.0.1:0", "127.0.0.1:0"
-	cfg.Roots = map[string]string{"incoming": os.Getenv(childRoot)}
+	cfg.Roots, cfg.Work.MaxAttempts = map[string]string{"incoming": os.Getenv(childRoot)}, childAttempts
 	killer := newKiller(os.Getenv(childKill))
 	d, err := daemon.New(cfg, daemon.Deps{
 		OpenRunner: opener(&killingRunner{killer: killer}), Logger: slog.New(slog.NewTextHandler(killer.watch(os.Stderr), nil)),
@@ -153,6 +155,21 @@ func startChild(t *testing.T, h *house, instant string) *process {
 	return p
 }
 
+// submit announces a study to the child and leaves before the child dies.
+func (p *process) submit(t *testing.T, job neurotriage.Job) neurotriage.Job {
+	t.Helper()
+	bus, err := events.Connect(t.Context(), events.Options{URL: p.address.NATS, Instance: "client"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bus.Close()
+	job, err = bus.Submit(t.Context(), job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return job
+}
+
 // end waits for the child's end and says whether it was killed.
 func (p *process) end(t *testing.T) (killed bool) {
 	t.Helper()
@@ -179,15 +196,7 @@ func TestKilledAtAnyInstant(t *testing.T) {
 			h := newHouse(t)
 			job := h.put(headStudy("killed", 6, true))
 			first := startChild(t, h, instant)
-			bus, err := events.Connect(t.Context(), events.Options{URL: first.address.NATS, Instance: "client"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			job, err = bus.Submit(t.Context(), job)
-			bus.Close()
-			if err != nil {
-				t.Fatal(err)
-			}
+			job = first.submit(t, job)
 			if !first.end(t) {
 				t.Fatalf("the child was not killed:\n%s", h.log)
 			}
@@ -206,6 +215,38 @@ func TestKilledAtAnyInstant(t *testing.T) {
 				t.Error("the second child was killed")
 			}
 		})
+	}
+}
+
+// A study that kills every daemon that touches it is given up, and the next
+// daemon lives.
+func TestPoisonousStudy(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	first := startChild(t, h, "run 1")
+	job := first.submit(t, h.put(headStudy("poison", 6, true)))
+	for range 3*childAttempts - 1 { // crashes have three times the patience of told faults
+		if !first.end(t) {
+			t.Fatalf("the child was not killed:\n%s", h.log)
+		}
+		first = startChild(t, h, "run 1")
+	}
+	if !first.end(t) {
+		t.Fatalf("the child was not killed:\n%s", h.log)
+	}
+	survivor := startChild(t, h, "run 1")
+	c := connect(t, survivor.address.NATS)
+	if f := c.outcome(job)[0]; f.Reason != neurotriage.GaveUp || f.Status != neurotriage.StatusRefused {
+		t.Errorf("finding %+v", f)
+	}
+	if letters := c.letters("gave_up", job.StudyInstanceUID); len(letters) != 1 {
+		t.Errorf("dead letters %s", letters)
+	}
+	if err := survivor.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if survivor.end(t) {
+		t.Error("the last child was killed too")
 	}
 }
 
