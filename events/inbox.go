@@ -23,6 +23,12 @@ func (b *Bus) Inbox() *Inbox { return &Inbox{b} }
 // so nothing that a reconnection may leave behind outlives it.
 const pullWait = 5 * time.Second
 
+// crashPatience is how many times max attempts a study may be begun when no
+// daemon lived to say what went wrong. Power cuts and kills are mostly not the
+// study's fault, so they get more patience than faults that are told; but a
+// study that brings down every daemon must end.
+const crashPatience = 3
+
 // Next waits for a job and counts the attempt. With a *neurotriage.Refusal the
 // message was malformed, or its attempts are used up; the job then holds what
 // could be read and is settled like any other. Another error is of the
@@ -135,9 +141,9 @@ func (i *Inbox) admit(ctx context.Context, msg jetstream.Msg) (job neurotriage.J
 	if refusal != nil {
 		return job, true, refusal
 	}
-	if job.Delivery > b.opts.MaxAttempts {
+	if job.Delivery > crashPatience*b.opts.MaxAttempts {
 		return job, true, neurotriage.Refuse(neurotriage.GaveUp,
-			"%d attempts of at most %d ended in a fault of the study or a crash", job.Delivery-1, b.opts.MaxAttempts)
+			"%d attempts ended in a fault of the study or without a word, as in a crash", job.Delivery-1)
 	}
 	return job, true, nil
 }

@@ -33,9 +33,9 @@ type Options struct {
 	Key      string // path of its key, PEM
 
 	Retention    Retention
-	MaxAttempts  int           // counting attempts until gave_up; default 5
+	MaxAttempts  int           // told faults until gave_up, and a third of the crashes; default 5
 	OverdueAfter time.Duration // without a finding, from the announcement on; default 15 minutes
-	AckWait      time.Duration // until the server delivers an untouched job again; default 60 s
+	AckWait      time.Duration // until the server delivers an untouched job again; default 15 s
 	ScanEvery    time.Duration // between looks at the waiting announcements; default 2 s
 	HeartbeatGap time.Duration // between heartbeat events; default 10 s
 	CallTimeout  time.Duration // of one exchange with the server; default 10 s
@@ -63,7 +63,7 @@ var prefixPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`)
 func (o Options) withDefaults() Options {
 	o.MaxAttempts = or(o.MaxAttempts, 5)
 	o.OverdueAfter = or(o.OverdueAfter, 15*time.Minute)
-	o.AckWait = or(o.AckWait, 60*time.Second)
+	o.AckWait = or(o.AckWait, 15*time.Second)
 	o.ScanEvery = or(o.ScanEvery, 2*time.Second)
 	o.HeartbeatGap = or(o.HeartbeatGap, 10*time.Second)
 	o.CallTimeout = or(o.CallTimeout, 10*time.Second)
