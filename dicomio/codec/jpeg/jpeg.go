@@ -141,9 +141,10 @@ func (d *decoder) frameHeader(marker byte, body []byte) error {
 		return fmt.Errorf("jpeg with %d components: %w", components, codec.ErrUnsupported)
 	}
 	lowest, highest := 2, 16 // lossless
-	if marker == markerSOF0 {
+	switch marker {
+	case markerSOF0:
 		lowest, highest = 8, 8
-	} else if marker == markerSOF1 {
+	case markerSOF1:
 		lowest, highest = 8, 12
 	}
 	if d.precision < lowest || d.precision > highest {

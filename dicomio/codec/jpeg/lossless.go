@@ -22,38 +22,26 @@ func (d *decoder) lossless(predictor, shift int, table *codes) error {
 		return fmt.Errorf("jpeg restart interval %d is not a multiple of %d columns", d.restart, columns)
 	}
 	source := &bits{src: d.src}
-	above, row := make([]uint16, columns), make([]uint16, columns)
-	shifted := row
-	if shift > 0 {
-		shifted = make([]uint16, columns)
-	}
-	rowsLeft, intervals := d.restart/columns, 0
-	first := true
+	above, row, shifted := make([]uint16, columns), make([]uint16, columns), make([]uint16, columns)
+	interval := d.restart / columns // rows; 0: one for all
 	for y := range d.frame.Rows {
-		if d.restart > 0 && y > 0 {
-			if rowsLeft--; rowsLeft == 0 {
-				if err := source.nextInterval(intervals); err != nil {
-					return fmt.Errorf("row %d: %w", y, err)
-				}
-				intervals++
-				rowsLeft, first = d.restart/columns, true
+		first := y == 0
+		if interval > 0 && y > 0 && y%interval == 0 {
+			if err := source.nextInterval(y/interval - 1); err != nil {
+				return fmt.Errorf("row %d: %w", y, err)
 			}
+			first = true
 		}
 		if err := readDifferences(row, table, source); err != nil {
 			return fmt.Errorf("row %d: %w", y, err)
 		}
 		if first {
 			predictFirst(row, 1<<(d.precision-shift-1))
-			first = false
 		} else {
 			predict(row, above, predictor)
 		}
-		if shift > 0 {
-			for i, sample := range row {
-				shifted[i] = sample << shift
-			}
-		} else {
-			shifted = row
+		for i, sample := range row {
+			shifted[i] = sample << shift
 		}
 		codec.PutRow(d.frame, d.dst, y, shifted, d.precision)
 		row, above = above, row
