@@ -51,7 +51,7 @@ func TestMedia(t *testing.T) {
 			t.Errorf("%s names the patient", one.Name)
 		}
 	}
-	if got, want := fmt.Sprint(names), "[reading.json key-1.png key-3.png]"; got != want {
+	if got, want := fmt.Sprint(names), "[reading.json key-1.png key-3.png keys.slices]"; got != want {
 		t.Errorf("media %s, want %s", got, want)
 	}
 	if strings.Count(log.String(), "has no picture") != 1 {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -22,9 +23,17 @@ var files embed.FS
 
 // Options are what a board needs beside its store.
 type Options struct {
-	Model  func() neurotriage.ModelRef // in force, shown at the foot of every page
-	Now    func() time.Time            // nil: time.Now
-	Logger *slog.Logger
+	Model      func() neurotriage.ModelRef // in force, shown at the foot of every page
+	Evaluation func() map[string]any       // of the model's card, shown on the operations page
+	Version    string                      // of the program
+	Now        func() time.Time            // nil: time.Now
+	Logger     *slog.Logger
+	Visitor    func(*http.Request) (Visitor, error) // who asks; nil: everybody is anonymous and may do all
+	Desk       Desk                                 // nil: findings cannot be assessed
+	Stack      Stack                                // nil: only key slices can be scrolled
+	Room       Room                                 // nil: no operations page
+	Trouble    func() string                        // why what is shown may be out of date, or empty; nil: never
+	Archive    string                               // address of a PACS viewer, {study} stands for the study UID; empty: no link
 }
 
 // Board serves the pages.
@@ -33,40 +42,84 @@ type Board struct {
 	announcer Announcer
 	options   Options
 	pages     *template.Template
+	book      *book
+	readings  readings
 }
 
 // page is what every page shows.
 type page struct {
-	Title string
-	Model *neurotriage.ModelRef
+	Title   string
+	Model   *neurotriage.ModelRef
+	Theme   string // dark, light
+	Token   string // for forms
+	Here    string // this page's address
+	Visitor Visitor
+	Room    bool   // there is an operations page, and the visitor may see it
+	Trouble string // why the page may be out of date, or empty
 }
 
 // New makes a board over a store. A nil announcer leaves pages without live
 // renewal.
 func New(store Store, announcer Announcer, options Options) (*Board, error) {
 	pages, err := template.New("").Funcs(template.FuncMap{
-		"percent": percent, "scale": scale, "clock": clock, "stamp": stamp, "short": short,
+		"percent": percent, "scale": scale, "clock": clock, "stamp": stamp, "short": short, "brief": brief,
+		"place": place, "above": above, "height": height,
 	}).ParseFS(files, "page/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse the embedded pages: %w", err)
 	}
-	return &Board{store: store, announcer: announcer, options: options, pages: pages}, nil
+	if options.Visitor == nil {
+		options.Visitor = anonymous
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	return &Board{
+		store: store, announcer: announcer, options: options, pages: pages, book: &book{log: options.Logger, now: options.Now},
+	}, nil
 }
 
-// Handler serves /, /study/…, /events and /assets/.
+// Handler serves /, /study/…, /operations, /events and /assets/.
 func (b *Board) Handler() http.Handler {
 	assets, err := fs.Sub(files, "page")
 	if err != nil {
 		panic(err) // the folder is embedded: only a wrong build can do this
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", b.serveList)
-	mux.HandleFunc("GET /study/{uid}", b.serveStudy)
-	mux.HandleFunc("GET /study/{uid}/finding.json", b.serveFinding)
-	mux.HandleFunc("GET /study/{uid}/key/{file}", b.serveKey)
-	mux.HandleFunc("GET /events", b.serveEvents)
-	mux.Handle("GET /assets/{file}", http.StripPrefix("/assets/", http.FileServerFS(assets)))
-	return guard(mux)
+	see := func(pattern, act string, handler http.HandlerFunc) {
+		mux.HandleFunc(pattern, b.allow(Viewer, act, handler))
+	}
+	see("GET /{$}", "see the worklist", b.serveList)
+	see("GET /study/{uid}", "see a study", b.serveStudy)
+	see("GET /study/{uid}/finding.json", "see a finding", b.serveFinding)
+	see("GET /study/{uid}/viewer.json", "open the viewer", b.serveViewer)
+	see("GET /study/{uid}/slice/{series}/{slice}", pictureAct, b.serveSlice)
+	see("GET /study/{uid}/key/{file}", pictureAct, b.serveKey)
+	see("GET /events", "follow the worklist", b.serveEvents)
+	see("POST /theme", "choose a theme", genuine(b.setTheme))
+	if b.options.Desk != nil {
+		mux.HandleFunc("POST /study/{uid}/assess", b.allow(Reader, "assess a finding", genuine(b.assess)))
+		mux.HandleFunc("GET /assessments.csv", b.allow(Reader, "export assessments", b.serveCSV))
+	}
+	if b.options.Room != nil {
+		mux.HandleFunc("GET /operations", b.allow(Admin, "see operations", b.serveOperations))
+		mux.HandleFunc("POST /operations/replay", b.allow(Admin, "replay a dead letter", genuine(b.replay)))
+	}
+	mux.HandleFunc("GET /assets/{file}", serveAsset(assets))
+	return guard(http.NewCrossOriginProtection().Handler(mux))
+}
+
+// serveAsset keeps templates in: they are no pages.
+func serveAsset(assets fs.FS) http.HandlerFunc {
+	served := http.StripPrefix("/assets/", http.FileServerFS(assets))
+	return func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.PathValue("file"), ".html") {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Cache-Control", "private, max-age=300")
+		served.ServeHTTP(w, r)
+	}
 }
 
 // guard sets what every answer carries: nothing from other hosts, no script or
@@ -89,7 +142,7 @@ func (b *Board) serveList(w http.ResponseWriter, r *http.Request) {
 		b.fail(w, fmt.Errorf("reading the worklist: %w", err))
 		return
 	}
-	b.render(w, "list.html", b.list(entries, parseQuery(r.URL.Query())))
+	b.render(w, "list.html", b.list(b.page(w, r, "Worklist"), entries, parseQuery(r.URL.Query())))
 }
 
 func (b *Board) serveStudy(w http.ResponseWriter, r *http.Request) {
@@ -98,7 +151,8 @@ func (b *Board) serveStudy(w http.ResponseWriter, r *http.Request) {
 		b.fail(w, err)
 		return
 	}
-	p := studyPage{page: b.page("Study"), Row: newRow(entry, b.now())}
+	p := studyPage{page: b.page(w, r, "Study"), Row: newRow(entry, b.now()), Desk: b.options.Desk != nil}
+	p.Archive = strings.ReplaceAll(b.options.Archive, "{study}", url.QueryEscape(entry.StudyInstanceUID))
 	if entry.FindingID != "" {
 		finding, err := b.store.Finding(r.Context(), entry.FindingID)
 		if err != nil && !errors.Is(err, ErrNotFound) { // past its retention: the entry still tells
@@ -106,9 +160,9 @@ func (b *Board) serveStudy(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if err == nil {
-			p.Finding, p.Bars, p.Keys = &finding, bars(finding), keys(entry.StudyInstanceUID, finding)
-			if data, err := b.store.Media(r.Context(), entry.FindingID, "reading.json"); err == nil {
-				p.Strips = strips(data)
+			p.Finding, p.Bars, p.Keys, p.Labels = &finding, bars(finding), keys(entry.StudyInstanceUID, finding), labels(&finding)
+			if reading, err := b.reading(r.Context(), entry.FindingID); err == nil {
+				p.Strips = strips(reading)
 			}
 		}
 	}
@@ -167,8 +221,14 @@ func (b *Board) entry(r *http.Request) (Entry, error) {
 	return Entry{}, fmt.Errorf("no study %q on the worklist: %w", uid, ErrNotFound)
 }
 
-func (b *Board) page(title string) page {
-	p := page{Title: title}
+func (b *Board) page(w http.ResponseWriter, r *http.Request, title string) page {
+	who := visitor(r)
+	p := page{
+		Title: title, Theme: theme(r), Token: token(w, r), Here: r.URL.RequestURI(), Visitor: who, Room: b.options.Room != nil && who.CanRun(),
+	}
+	if b.options.Trouble != nil {
+		p.Trouble = b.options.Trouble()
+	}
 	if b.options.Model != nil {
 		model := b.options.Model()
 		p.Model = &model
@@ -176,12 +236,7 @@ func (b *Board) page(title string) page {
 	return p
 }
 
-func (b *Board) now() time.Time {
-	if b.options.Now != nil {
-		return b.options.Now()
-	}
-	return time.Now()
-}
+func (b *Board) now() time.Time { return b.options.Now() }
 
 // render writes a page whole or not at all.
 func (b *Board) render(w http.ResponseWriter, name string, data any) {
@@ -221,3 +276,16 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // short cuts a digest to what a person compares.
 func short(digest string) string { return digest[:min(len(digest), len("sha256:")+12)] }
+
+// brief is a digest as a list has room for it.
+func brief(digest string) string {
+	digest = strings.TrimPrefix(digest, "sha256:")
+	return digest[:min(len(digest), 8)]
+}
+
+// place, above and height lay out the histogram of the operations page, 100 by 50.
+func place(bin, side int) int { return 10*bin + 1 + 4*side }
+
+func height(share float64) string { return strconv.FormatFloat(50*min(share, 1), 'f', 1, 64) }
+
+func above(share float64) string { return strconv.FormatFloat(50-50*min(share, 1), 'f', 1, 64) }

@@ -69,9 +69,9 @@ func sorts(q query) []choice {
 	return list
 }
 
-func (b *Board) list(entries []Entry, q query) listPage {
+func (b *Board) list(head page, entries []Entry, q query) listPage {
 	chosen, total := choose(entries, q)
-	p := listPage{page: b.page("Worklist"), Query: q, Counts: counts(entries, q), Sorts: sorts(q)}
+	p := listPage{page: head, Query: q, Counts: counts(entries, q), Sorts: sorts(q)}
 	now := b.now()
 	for _, e := range chosen {
 		p.Rows = append(p.Rows, newRow(e, now))

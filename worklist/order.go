@@ -48,6 +48,17 @@ func (q query) with(page int) string {
 	return "/?" + values.Encode()
 }
 
+// judged is what a search finds of a verdict on the finding in force.
+func judged(e Entry) string {
+	switch {
+	case e.FindingID == "":
+		return ""
+	case e.Assessed == nil || e.Assessed.FindingID != e.FindingID:
+		return "not assessed"
+	}
+	return e.Assessed.Verdict + " " + e.Assessed.Label + " " + e.Assessed.User
+}
+
 func (q query) match(e Entry) bool {
 	switch q.Disposition {
 	case "", string(e.Disposition), string(e.State):
@@ -59,6 +70,7 @@ func (q query) match(e Entry) bool {
 	}
 	hay := strings.ToLower(strings.Join([]string{
 		e.StudyInstanceUID, e.AccessionNumber, string(e.Disposition), string(e.Reason), e.Predicted, string(e.State),
+		e.Modality, e.BodyPart, string(e.Sequence), judged(e),
 	}, "\n"))
 	return strings.Contains(hay, strings.ToLower(q.Text))
 }

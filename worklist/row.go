@@ -18,10 +18,22 @@ type row struct {
 	Once    bool // was flagged before and is not now
 	When    time.Time
 	Age     string
+	Stage   string // how far the study has come
+	Said    string // the verdict on the finding in force
+	Seen    string // who acknowledged its alert
+	Former  bool   // the verdict that there is belongs to an earlier finding
 }
 
 func newRow(e Entry, now time.Time) row {
 	r := row{Entry: e, When: e.latest(), Age: age(now.Sub(e.latest())), Once: e.WasFlagged && !e.Flagged()}
+	r.Stage = stage(e)
+	if j := e.Assessed; j != nil {
+		r.Former = j.FindingID != e.FindingID
+		r.Said = strings.TrimSpace(j.Verdict+" "+j.Label) + " by " + j.User
+	}
+	if j := e.Acknowledged; j != nil && j.FindingID == e.FindingID {
+		r.Seen = "seen by " + j.User
+	}
 	switch {
 	case e.State == Waiting:
 		r.Class, r.Sign, r.Verdict = "waiting", "…", "Waiting"
@@ -40,6 +52,24 @@ func newRow(e Entry, now time.Time) row {
 		r.Class, r.Sign, r.Verdict, r.Detail = "unread", "✕", "NOT READ", explain(e.Disposition, e.Reason)
 	}
 	return r
+}
+
+// stage words how far a study has come. A finding stands in the list only after
+// everything about it was delivered.
+func stage(e Entry) string {
+	again := ""
+	if e.FindingID != "" {
+		again = " again"
+	}
+	switch e.State {
+	case Waiting:
+		return "waiting" + again
+	case Reading:
+		return "being read" + again
+	case NotRead:
+		return "NOT READ, told"
+	}
+	return "read, delivered"
 }
 
 // explanations word the reasons of a finding for a radiologist.

@@ -57,6 +57,20 @@ type Entry struct {
 	Asked            time.Time // announced
 	Finished         time.Time // zero while there is no finding
 	Model            neurotriage.ModelRef
+	Modality         string // of the series that was read
+	BodyPart         string
+	Sequence         neurotriage.SequenceKind
+	Assessed         *Judgement // the newest verdict, perhaps on an earlier finding
+	Acknowledged     *Judgement // the newest acknowledgement of an alert
+}
+
+// Judgement is what somebody said of a finding, and when.
+type Judgement struct {
+	FindingID string
+	Verdict   string // accepted, rejected, corrected, acknowledged
+	Label     string // what is right, of corrected
+	User      string
+	Time      time.Time
 }
 
 // Flagged reports whether the study waits for a glioma review.

@@ -1,7 +1,6 @@
 package worklist
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -18,6 +17,9 @@ type studyPage struct {
 	Bars    []bar
 	Keys    []key
 	Strips  []strip
+	Labels  []string // to correct a finding to
+	Desk    bool     // findings can be assessed
+	Archive string   // the study in the PACS viewer
 }
 
 // bar is one class of the study's probabilities.
@@ -33,6 +35,7 @@ type key struct{ Link, Alt, Caption string }
 // strip shows how the probability of each class runs along the slices of a
 // series, so that the eye goes to the right place.
 type strip struct {
+	Number       int // of the series in the reading, from 1
 	Width        int
 	Alt, Caption string
 	Lines        []line
@@ -74,17 +77,14 @@ func keys(uid string, f neurotriage.Finding) []key {
 	return list
 }
 
-// strips draws the scores of a reading; data that is no reading draws nothing.
-func strips(data []byte) []strip {
-	var reading neurotriage.Reading
-	if json.Unmarshal(data, &reading) != nil {
-		return nil
-	}
+// strips draws the scores of a reading.
+func strips(reading *neurotriage.Reading) []strip {
 	var list []strip
 	for number, series := range reading.Series {
 		if s, ok := drawStrip(reading.Labels, series); ok {
-			s.Caption = fmt.Sprintf("Series %d of %d: %d slices in order along the slice normal, probability 0 to 100 %%",
-				number+1, len(reading.Series), len(series.Slices))
+			s.Number = number + 1
+			s.Caption = fmt.Sprintf("%s: %d slices in order along the slice normal, probability 0 to 100 %%",
+				title(reading, number), len(series.Slices))
 			list = append(list, s)
 		}
 	}
