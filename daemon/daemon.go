@@ -68,7 +68,7 @@ type Daemon struct {
 	live    *live
 	library *library
 	engine  *engine
-	places  []place
+	places  []*place
 
 	// Made by Start.
 	server     *events.Server
@@ -124,7 +124,7 @@ func New(cfg config.Config, deps Deps) (*Daemon, error) {
 	d.live = &live{log: log, level: deps.Level, meter: d.meter}
 	d.places = placesOf(cfg.Roots)
 	d.library = &library{
-		roots: cfg.Roots, allow: cfg.DICOMweb.Allow, fetch: d.fetch,
+		places: d.places, allow: cfg.DICOMweb.Allow, fetch: d.fetch,
 		most:    int64(cfg.Limits.StudyBytes),
 		spool:   spool{dir: filepath.Join(cfg.StateDir, "spool"), guard: d.disk.check},
 		options: dicomio.Options{Limits: limits(cfg.Limits)},

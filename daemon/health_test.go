@@ -31,7 +31,7 @@ func TestRootParts(t *testing.T) {
 		{"a file", filepath.Join(well, "x"), false, "mount the share"},
 	}
 	for _, c := range cases {
-		part := place{"incoming", c.folder}.part()
+		part := (&place{name: "incoming", folder: c.folder}).part()
 		if part.OK != c.ok || !strings.Contains(part.Detail+part.Cure, c.word) || (part.Cause == "") != c.ok {
 			t.Errorf("%s: %+v", c.name, part)
 		}

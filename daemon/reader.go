@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"iter"
-	"maps"
 	"net/url"
 	"os"
 	"slices"
@@ -20,8 +19,8 @@ import (
 // library is the daemon's Reader: it takes a study from wherever its location
 // says, and tells faults of the study from faults of the place.
 type library struct {
-	roots   map[string]string // name -> folder
-	allow   []string          // URL prefixes of DICOMweb archives
+	places  []*place
+	allow   []string // URL prefixes of DICOMweb archives
 	fetch   fetch
 	most    int64 // bytes of one object
 	spool   spool
@@ -51,13 +50,17 @@ func (l *library) Open(ctx context.Context, job neurotriage.Job) (OpenStudy, err
 // openDirectory opens the root anew for every job: a handle that is kept would
 // go on showing the folder under a mount point that came back.
 func (l *library) openDirectory(ctx context.Context, location neurotriage.Location, options dicomio.Options) (OpenStudy, error) {
-	folder, known := l.roots[location.Root]
-	if !known {
+	at := slices.IndexFunc(l.places, func(p *place) bool { return p.name == location.Root })
+	if at < 0 {
 		return nil, fmt.Errorf("root %q is not among this daemon's (%s): %w", location.Root,
-			strings.Join(slices.Sorted(maps.Keys(l.roots)), ", "), neurotriage.ErrElsewhere)
+			strings.Join(names(l.places), ", "), neurotriage.ErrElsewhere)
 	}
-	place := place{name: location.Root, folder: folder}
-	root, err := os.OpenRoot(folder)
+	place := l.places[at]
+	// An empty root may still refuse a path that leaves it.
+	if err := place.check(); err != nil && !errors.Is(err, errEmptyRoot) {
+		return nil, place.fault(err)
+	}
+	root, err := os.OpenRoot(place.folder)
 	if err != nil {
 		return nil, place.fault(fmt.Errorf("opening root %q: %w", location.Root, err))
 	}
@@ -109,48 +112,6 @@ func webAllowed(allow []string, raw string) bool {
 	})
 }
 
-// place is a configured root.
-type place struct{ name, folder string }
-
-// check reports why studies cannot be read from the root now. An empty root is
-// what an unmounted share looks like.
-func (p place) check() error {
-	entry, err := os.Open(p.folder)
-	if err != nil {
-		return fmt.Errorf("opening root %q: %w", p.name, err)
-	}
-	defer entry.Close()
-	_, err = entry.ReadDir(1)
-	if errors.Is(err, io.EOF) {
-		return fmt.Errorf("root %q (%s): %w", p.name, p.folder, errEmptyRoot)
-	}
-	if err != nil {
-		return fmt.Errorf("listing root %q: %w", p.name, err)
-	}
-	return nil
-}
-
-var errEmptyRoot = errors.New("the folder is empty, as an unmounted share is")
-
-// fault is an error of the surroundings that is over when the root can be read.
-func (p place) fault(err error) error { return &fault{err: err, over: p.check} }
-
-// judge holds an error against the study only while its root is well: a share
-// that goes away in the middle looks like missing and broken files.
-func (p place) judge(err error) error {
-	if errors.Is(err, context.Canceled) {
-		return err
-	}
-	if gone := p.check(); gone != nil {
-		// Only the text of err: whoever looked for its refusal would find one.
-		return p.fault(fmt.Errorf("%w (met as: %v)", gone, err)) //nolint:errorlint // see above
-	}
-	if errors.Is(err, neurotriage.ErrSurroundings) || errors.Is(err, fs.ErrPermission) && refusal(err) == nil {
-		return p.fault(err)
-	}
-	return err
-}
-
 func refusal(err error) *neurotriage.Refusal {
 	found, _ := errors.AsType[*neurotriage.Refusal](err)
 	return found
@@ -159,7 +120,7 @@ func refusal(err error) *neurotriage.Refusal {
 // placed is a study below a root, which may go away while slices are read.
 type placed struct {
 	OpenStudy
-	place place
+	place *place
 }
 
 // Slices ends with a fault of the surroundings when a slice fails because the

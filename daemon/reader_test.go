@@ -9,8 +9,11 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"neurotriage"
 )
@@ -66,10 +69,11 @@ func TestPlaceJudges(t *testing.T) {
 		{"a missing study in an empty root", empty, missing, true},
 		{"a missing study in a root that is gone", gone, missing, true},
 		{"a broken file in a root that is gone", gone, corrupt, true},
+		{"a path that is not allowed, whatever the root", empty, neurotriage.Refuse(neurotriage.PathNotAllowed, ".."), false},
 		{"a stop", gone, fmt.Errorf("reading: %w", context.Canceled), false},
 	}
 	for _, c := range cases {
-		err := place{"incoming", c.folder}.judge(c.err)
+		err := (&place{name: "incoming", folder: c.folder}).judge(c.err)
 		if errors.Is(err, neurotriage.ErrSurroundings) != c.fault {
 			t.Errorf("%s: %v, a fault of the surroundings: want %v", c.name, err, c.fault)
 		}
@@ -81,7 +85,7 @@ func TestPlaceJudges(t *testing.T) {
 
 func TestFaultOfARootIsOverWhenTheRootIsBack(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "share")
-	p := place{"incoming", folder}
+	p := &place{name: "incoming", folder: folder}
 	f, ok := errors.AsType[*fault](p.judge(errors.New("odd")))
 	if !ok || f.over() == nil {
 		t.Fatal("a root that is gone is no fault")
@@ -118,7 +122,7 @@ func TestSlicesOfARootThatGoesAway(t *testing.T) {
 		if err := os.MkdirAll(filepath.Join(folder, "study"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		study := &placed{place: place{"incoming", folder}, OpenStudy: failing{between: func() {
+		study := &placed{place: &place{name: "incoming", folder: folder}, OpenStudy: failing{between: func() {
 			if goes {
 				if err := os.RemoveAll(folder); err != nil {
 					t.Fatal(err)
@@ -213,4 +217,24 @@ func TestSpoolCleansLeftovers(t *testing.T) {
 	if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the leftover: %v", err)
 	}
+}
+
+// A root that hangs is looked at once, however often somebody asks, and nobody
+// waits for it for long.
+func TestRootThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &place{name: "incoming", folder: "/mnt/dead"}
+		hanging := &glance{done: make(chan struct{})}
+		p.going = hanging
+		for range 3 {
+			start := time.Now()
+			err := p.check()
+			if took := time.Since(start); took != glanceTime || err == nil || !strings.Contains(err.Error(), "has not answered") {
+				t.Errorf("after %s: %v", took, err)
+			}
+			if p.going != hanging {
+				t.Fatal("another look was begun")
+			}
+		}
+	})
 }
