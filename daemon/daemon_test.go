@@ -17,6 +17,7 @@ import (
 
 func TestFromAnnouncementToFinding(t *testing.T) {
 	h := newHouse(t)
+	h.pictures = true
 	d := h.start(&runner{})
 	c := connect(t, d.Addresses().NATS)
 	flagged, clear := c.submit(h.put(headStudy("flagged", 6, true))), c.submit(h.put(headStudy("clear", 6, false)))
@@ -296,6 +297,7 @@ func TestStopIsBounded(t *testing.T) {
 
 func TestPatientStaysInside(t *testing.T) {
 	h := newHouse(t)
+	h.pictures = true
 	d := h.start(&runner{})
 	c := connect(t, d.Addresses().NATS)
 	s := headStudy("marked", 4, true)

@@ -140,6 +140,9 @@ type house struct {
 	root string
 	cfg  config.Config
 	log  *lockedBuffer
+	// pictures asks for real key images; most tests leave them out, since drawing
+	// them takes most of a small study's time, the more so under the race detector.
+	pictures bool
 }
 
 func newHouse(t testing.TB) *house {
@@ -171,7 +174,12 @@ func (h *house) start(r classifier.Runner, change ...func(*daemon.Daemon)) *daem
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	d.Tune(quick)
+	d.Tune(func(o *events.Options) {
+		quick(o)
+		if !h.pictures {
+			o.Media = events.SliceTable
+		}
+	})
 	for _, fn := range change {
 		fn(d)
 	}
