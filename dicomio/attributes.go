@@ -23,12 +23,14 @@ type attributes struct {
 	instanceNumber int
 	inAcquisition  int // images in the acquisition (0020,1002), 0 when not said
 	acquisition    int
-	echo           int
-	temporal       int
+	echo           int    // number, or time in 0.1 ms where echoes are not numbered
+	temporal       int    // point in time
+	stack          string // of an enhanced image
 
-	geometry geometry
+	geometry geometry // of the first frame, like what follows
 	image    image
 	evidence evidence
+	frames   []frame // what the functional groups say of each; nil for a single frame
 }
 
 // image is how pixels are stored (PS3.3 C.7.6.3) and what they mean (C.11.1).
@@ -54,7 +56,9 @@ var (
 // read turns vetted headers into attributes.
 func read(v vetted) (attributes, error) {
 	data, err := parse(v)
-	r := newReader(data, newTextDecoder(v.characterSet))
+	groups := newGroups(data, newTextDecoder(v.characterSet))
+	r := groups.dataset()
+	first := readFrame(groups.frame(0))
 	a := attributes{
 		studyUID: r.ascii(tag.StudyInstanceUID), seriesUID: r.ascii(tag.SeriesInstanceUID),
 		sopUID: r.ascii(tag.SOPInstanceUID), sopClass: r.ascii(tag.SOPClassUID),
@@ -68,20 +72,33 @@ func read(v vetted) (attributes, error) {
 		studyDescription: r.text(tag.StudyDescription),
 		seriesNumber:     r.integer(tag.SeriesNumber, 0), instanceNumber: r.integer(tag.InstanceNumber, 0),
 		inAcquisition: r.integer(tag.ImagesInAcquisition, 0), acquisition: r.integer(tag.AcquisitionNumber, 0),
-		echo: r.integer(tag.EchoNumbers, 0), temporal: r.integer(tag.TemporalPositionIdentifier, 0),
-		geometry: readGeometry(r),
-		image:    readImage(r, v),
-		evidence: readEvidence(r),
+		image:  readImage(r, v),
+		frames: groups.frames(r.integer(tag.NumberOfFrames, 1)),
 	}
+	a.take(first)
 	if a.sopUID == "" {
 		a.sopUID = v.mediaInstance
 	}
 	if a.sopClass == "" {
 		a.sopClass = v.mediaClass
 	}
-	a.evidence.sopClass = a.sopClass
-	a.evidence.pixels = a.image.present
+	a.complete(&a.evidence)
+	for n := range a.frames {
+		a.complete(&a.frames[n].evidence)
+	}
 	return a, err
+}
+
+// take makes the attributes those of a frame.
+func (a *attributes) take(f frame) {
+	a.geometry, a.evidence = f.geometry, f.evidence
+	a.echo, a.temporal, a.stack = f.echo, f.temporal, f.stack
+	a.image.slope, a.image.intercept = f.slope, f.intercept
+}
+
+// complete adds what is the same for all frames.
+func (a *attributes) complete(e *evidence) {
+	e.sopClass, e.pixels = a.sopClass, a.image.present
 }
 
 func readImage(r *reader, v vetted) image {
@@ -97,7 +114,6 @@ func readImage(r *reader, v vetted) image {
 			Photometric:     r.ascii(tag.PhotometricInterpretation),
 			InterleavedByte: r.integer(tag.PlanarConfiguration, 0) == 0,
 		},
-		slope: readSlope(r, tag.RescaleSlope, 1), intercept: readSlope(r, tag.RescaleIntercept, 0),
 		lookupTable:   r.present(tag.ModalityLUTSequence),
 		floatingPoint: v.pixels.tag == tagFloatPixels || v.pixels.tag == tagDoublePixels,
 	}

@@ -12,12 +12,18 @@ import (
 	"neurotriage"
 )
 
+// maxSpellings bounds what samePatient compares: no patient has more names.
+const maxSpellings = 64
+
 // samePatient refuses a study whose files speak of two people. One differing
 // attribute is not enough where others agree: names are spelt differently and
 // change, and merged archives hold two identifiers for one person.
 func samePatient(all []*instance) *neurotriage.Refusal {
 	distinct := map[neurotriage.Patient]*instance{}
 	for _, i := range all {
+		if len(distinct) > maxSpellings {
+			return neurotriage.Refuse(neurotriage.InconsistentStudy, "read study: more than %d ways to name its patient", maxSpellings)
+		}
 		p := neurotriage.Patient{Name: foldName(i.patient.Name), ID: strings.ToUpper(strings.TrimSpace(i.patient.ID)), BirthDate: i.patient.BirthDate}
 		for other, from := range distinct {
 			if different(p, other) {
@@ -57,13 +63,13 @@ func foldName(name string) string {
 // unique leaves one of several files with the same SOP instance UID (PS3.5 9.1:
 // it is one object), and refuses the study when they are not the same object.
 func unique(ctx context.Context, all []*instance, limits Limits) ([]*instance, []string, error) {
-	byUID := map[string]*instance{}
+	byUID, place := map[string]*instance{}, map[string]int{}
 	kept := make([]*instance, 0, len(all))
 	doubles := 0
 	for _, i := range all {
 		first := byUID[i.sopUID]
 		if first == nil {
-			byUID[i.sopUID] = i
+			byUID[i.sopUID], place[i.sopUID] = i, len(kept)
 			kept = append(kept, i)
 			continue
 		}
@@ -77,7 +83,7 @@ func unique(ctx context.Context, all []*instance, limits Limits) ([]*instance, [
 				"read study: %s and %s have the same SOP instance UID %s and different content", first.file.Name, i.file.Name, i.sopUID)
 		}
 		if better {
-			kept[slices.Index(kept, first)] = i
+			kept[place[i.sopUID]] = i
 			byUID[i.sopUID] = i
 		}
 	}
@@ -109,15 +115,30 @@ func compare(ctx context.Context, a, b *instance, limits Limits) (same, better b
 	if !a.canDecode() || !b.canDecode() { // one object in two syntaxes, as archives keep it
 		return true, b.canDecode(), nil
 	}
-	x, errA := a.slice(1, 0, limits, nil)
-	y, errB := b.slice(1, 0, limits, nil)
-	if err := errors.Join(errA, errB); err != nil {
-		if asRefusal(err) != nil {
-			return false, false, nil
-		}
-		return false, false, err
+	same, err = samePixels(ctx, a, b, limits)
+	return same, false, err
+}
+
+// samePixels compares two copies frame by frame.
+func samePixels(ctx context.Context, a, b *instance, limits Limits) (bool, error) {
+	left, right := expand([]*instance{a}, limits), expand([]*instance{b}, limits)
+	if len(left) != len(right) {
+		return false, nil
 	}
-	return slices.Equal(x.Pixels, y.Pixels), false, nil
+	for n := range left {
+		x, errA := left[n].slice(n, limits, nil)
+		y, errB := right[n].slice(n, limits, nil)
+		if err := errors.Join(errA, errB, ctx.Err()); err != nil {
+			if asRefusal(err) != nil {
+				return false, nil
+			}
+			return false, err
+		}
+		if !slices.Equal(x.Pixels, y.Pixels) {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 func (i *instance) canDecode() bool { return readable(i.transferSyntax) }

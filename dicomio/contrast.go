@@ -31,6 +31,8 @@ func contrastOf(e evidence) agent {
 	without := firstMatch(withoutWord, e.series, e.protocol)
 	with := firstMatch(withWord, e.series, e.protocol)
 	switch {
+	case e.agentDenied:
+		return agent{why: "the header says that no contrast agent was administered"}
 	case recorded && without != "" && with == "":
 		return agent{why: fmt.Sprintf("a contrast agent is recorded, but the description says without (%q)", without)}
 	case recorded:

@@ -17,6 +17,8 @@ type instance struct {
 	vrOrder  syntax // how native pixels are laid out
 	damaged  error  // the *neurotriage.Refusal of a file that is not whole, or nil
 	deflated int64  // offset of the deflate stream, 0 when there is none
+	number   int    // of the frame that this view shows, from 1; 0 for the file itself
+	store    *frameStore
 }
 
 // errNotDICOM marks files to be skipped.

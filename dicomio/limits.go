@@ -11,6 +11,7 @@ type Limits struct {
 	Files       int   // in one source, DICOM or not
 	FramePixels int   // rows × columns of one frame
 	Frames      int   // of one instance
+	StudyFrames int   // of all multi-frame instances of one study together
 	ZipRatio    int   // inflated ÷ archive size, asked of archives that inflate beyond 64 MiB
 }
 
@@ -23,6 +24,7 @@ func DefaultLimits() Limits {
 		Files:       100_000,
 		FramePixels: 4096 * 4096,
 		Frames:      20_000,
+		StudyFrames: 100_000,
 		ZipRatio:    100,
 	}
 }
@@ -36,6 +38,7 @@ func (l Limits) orDefault() Limits {
 	fill(&l.Files, d.Files)
 	fill(&l.FramePixels, d.FramePixels)
 	fill(&l.Frames, d.Frames)
+	fill(&l.StudyFrames, d.StudyFrames)
 	fill(&l.ZipRatio, d.ZipRatio)
 	return l
 }

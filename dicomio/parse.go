@@ -61,46 +61,33 @@ func metaFor(layout syntax) []byte {
 
 // reader looks values up in a data set, level by level.
 type reader struct {
-	levels  [][]*dicom.Element
+	levels  []level
 	decoder textDecoder
 }
 
-// find gives the first element with this tag: of the data set itself, then of
-// the shared functional groups, then of the first frame's groups (PS3.3 C.7.6.16).
+// find gives the element with this tag from the first level that has it.
 func (r *reader) find(t tag.Tag) *dicom.Element {
 	for _, level := range r.levels {
-		for _, el := range level {
-			if el.Tag == t {
-				return el
-			}
+		if el := level[t]; el != nil {
+			return el
 		}
 	}
 	return nil
 }
 
-// newReader lays out the levels in which attributes are looked up.
-func newReader(data dicom.Dataset, decoder textDecoder) *reader {
-	r := &reader{levels: [][]*dicom.Element{data.Elements}, decoder: decoder}
-	for _, sequence := range []tag.Tag{tag.SharedFunctionalGroupsSequence, tag.PerFrameFunctionalGroupsSequence} {
-		for _, el := range data.Elements {
-			if el.Tag != sequence {
-				continue
-			}
-			for _, macro := range firstItem(el) {
-				r.levels = append(r.levels, firstItem(macro))
-			}
-		}
-	}
-	return r
+// items gives the items of a sequence, or nil.
+func items(el *dicom.Element) []*dicom.SequenceItemValue {
+	all, _ := el.Value.GetValue().([]*dicom.SequenceItemValue)
+	return all
 }
 
 // firstItem gives the elements of a sequence's first item, or nil.
 func firstItem(el *dicom.Element) []*dicom.Element {
-	items, ok := el.Value.GetValue().([]*dicom.SequenceItemValue)
-	if !ok || len(items) == 0 {
+	all := items(el)
+	if len(all) == 0 {
 		return nil
 	}
-	elements, _ := items[0].GetValue().([]*dicom.Element)
+	elements, _ := all[0].GetValue().([]*dicom.Element)
 	return elements
 }
 
@@ -111,6 +98,9 @@ func (r *reader) values(t tag.Tag) []string {
 		return nil
 	}
 	raw, ok := el.Value.GetValue().([]string)
+	if bytes, isBytes := el.Value.GetValue().([]byte); isBytes { // private, of an implicit file
+		raw, ok = []string{string(bytes)}, true
+	}
 	if !ok {
 		return nil
 	}
@@ -167,6 +157,22 @@ func (r *reader) numbers(t tag.Tag) []float64 {
 	return numbers
 }
 
+// single gives an FL value, which in implicit files comes as the bytes of a
+// private element, or 0.
+func (r *reader) single(t tag.Tag) float64 {
+	el := r.find(t)
+	if el == nil {
+		return 0
+	}
+	if raw, ok := el.Value.GetValue().([]byte); ok {
+		if len(raw) != 4 {
+			return 0
+		}
+		return float64(math.Float32frombits(binary.LittleEndian.Uint32(raw)))
+	}
+	return r.number(t, 0)
+}
+
 // number gives the first number, or absent when there is none that is finite.
 func (r *reader) number(t tag.Tag, absent float64) float64 {
 	if n := r.numbers(t); len(n) > 0 && !math.IsNaN(n[0]) && !math.IsInf(n[0], 0) {
@@ -207,7 +213,7 @@ func (r *reader) within(sequence, t tag.Tag) string {
 	if el == nil {
 		return ""
 	}
-	inner := reader{levels: [][]*dicom.Element{firstItem(el)}, decoder: r.decoder}
+	inner := reader{levels: []level{levelOf(firstItem(el))}, decoder: r.decoder}
 	return inner.text(t)
 }
 

@@ -148,15 +148,6 @@ func TestRealTruncatedIsCorrupt(t *testing.T) {
 	}
 }
 
-// Enhanced MR is recognised as what it is, and refused by its code until it is read.
-func TestRealEnhancedIsRefusedByItsCode(t *testing.T) {
-	path := data(t, "dicom", "enhanced", "siemens-xa30-t1w-96f-128.dcm")
-	_, err := dicomio.Open(t.Context(), dicomio.Paths([]string{path}), dicomio.Options{})
-	if reason(err) != neurotriage.UnsupportedImage {
-		t.Errorf("got %v", err)
-	}
-}
-
 // Nothing that is no T1 of a brain comes out eligible, and each says why.
 func TestRealNotEligible(t *testing.T) {
 	parser, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/suyashkumar/dicom").Output()

@@ -29,6 +29,8 @@ func sequenceOf(e evidence) kind {
 	switch {
 	case described == "" && timing == neurotriage.T1:
 		return kind{timing, timingText(e) + " make a T1"}
+	case described == "" && timing == "" && e.acquisitionContrast == "T1":
+		return kind{neurotriage.T1, "acquisition contrast T1"}
 	case described == "" && timing != "":
 		return kind{timing, fmt.Sprintf("%s make a %s, no T1", timingText(e), timing)}
 	case described == "":
@@ -72,6 +74,8 @@ var imageTypes = map[string]kind{
 	"MIP": {neurotriage.ParametricMap, "a projection"}, "MNIP": {neurotriage.ParametricMap, "a projection"},
 	"MINIP": {neurotriage.ParametricMap, "a projection"}, "PROJECTION IMAGE": {neurotriage.ParametricMap, "a projection"},
 	"MIN IP": {neurotriage.ParametricMap, "a projection"}, "MAX_IP": {neurotriage.ParametricMap, "a projection"},
+	"MIN_IP": {neurotriage.ParametricMap, "a projection"}, "CURVED_MPR": {neurotriage.ParametricMap, "a curved reformat"},
+	"VOLUME_RENDER": {neurotriage.ParametricMap, "a rendering"}, "SURFACE_RENDER": {neurotriage.ParametricMap, "a rendering"},
 	"VOLUME RENDERED": {neurotriage.ParametricMap, "a rendering"}, "RENDERING": {neurotriage.ParametricMap, "a rendering"},
 
 	"SUB": {neurotriage.ParametricMap, "a subtraction"}, "SUBTRACTION": {neurotriage.ParametricMap, "a subtraction"},

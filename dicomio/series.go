@@ -18,28 +18,26 @@ func makeSeries(group []*instance, options Options) (neurotriage.Series, []*inst
 		BodyPart: first.evidence.bodyPart, Description: first.evidence.series,
 		Plane: neurotriage.UnknownPlane, Complete: true, Slices: []neurotriage.Slice{},
 	}
-	group = judgeSeries(&series, group, options.IntendedUse)
+	group = judgeSeries(&series, expand(group, options.Limits), options.IntendedUse)
 	images := slices.DeleteFunc(slices.Clone(group), func(i *instance) bool { return !i.image.present && i.damaged == nil })
 	stack := newStack(images)
 	if len(images) > 0 {
 		series.Plane = images[0].geometry.plane()
 		stack.check(&series, options.Limits)
 	}
-	var plan []*instance
-	for _, one := range stack.ordered {
-		frames := max(1, min(one.image.frames, options.Limits.Frames))
-		for frame := range frames {
-			series.Slices = append(series.Slices, one.header(frame+1, len(series.Slices)))
-			plan = append(plan, one)
+	for n, one := range stack.ordered {
+		series.Slices = append(series.Slices, one.header(n))
+		if one.store != nil {
+			one.store.plan++
 		}
 	}
-	return series, plan
+	return series, stack.ordered
 }
 
 // header is the slice without its pixels.
-func (i *instance) header(frame, index int) neurotriage.Slice {
+func (i *instance) header(index int) neurotriage.Slice {
 	slice := neurotriage.Slice{
-		SeriesInstanceUID: i.seriesUID, SOPInstanceUID: i.sopUID, Frame: frame, Index: index,
+		SeriesInstanceUID: i.seriesUID, SOPInstanceUID: i.sopUID, Frame: i.index() + 1, Index: index,
 		Turn: i.geometry.turn(),
 	}
 	if i.geometry.placed {
@@ -60,22 +58,31 @@ type stack struct {
 // where there is no geometry.
 func newStack(images []*instance) stack {
 	var s stack
+	type key struct {
+		echo, temporal int
+		stack          string
+		turn           neurotriage.Turn
+	}
+	candidates := map[key][]int{} // parts that may be parallel
 	for _, i := range images {
-		at := slices.IndexFunc(s.parts, func(part []*instance) bool { return sameStack(part[0], i) })
+		k := key{i.echo, i.temporal, i.stack, i.geometry.turn()}
+		at := slices.IndexFunc(candidates[k], func(at int) bool { return parallel(s.parts[at][0].geometry, i.geometry) })
 		if at < 0 {
+			candidates[k] = append(candidates[k], len(s.parts))
 			s.parts = append(s.parts, []*instance{i})
 			continue
 		}
+		at = candidates[k][at]
 		s.parts[at] = append(s.parts[at], i)
 	}
 	for _, part := range s.parts {
 		slices.SortFunc(part, func(a, b *instance) int {
 			return cmp.Or(cmp.Compare(a.height(), b.height()),
-				cmp.Compare(a.instanceNumber, b.instanceNumber), cmp.Compare(a.sopUID, b.sopUID))
+				cmp.Compare(a.instanceNumber, b.instanceNumber), cmp.Compare(a.sopUID, b.sopUID), cmp.Compare(a.number, b.number))
 		})
 	}
 	slices.SortStableFunc(s.parts, func(a, b []*instance) int {
-		return cmp.Or(cmp.Compare(a[0].echo, b[0].echo), cmp.Compare(a[0].temporal, b[0].temporal),
+		return cmp.Or(cmp.Compare(a[0].echo, b[0].echo), cmp.Compare(a[0].temporal, b[0].temporal), cmp.Compare(a[0].stack, b[0].stack),
 			cmp.Compare(a[0].instanceNumber, b[0].instanceNumber))
 	})
 	for _, part := range s.parts {
@@ -92,14 +99,10 @@ func (i *instance) height() float64 {
 	return i.geometry.along()
 }
 
-// sameStack reports slices that can stand in one stack.
-func sameStack(a, b *instance) bool {
-	if a.echo != b.echo || a.temporal != b.temporal || a.geometry.oriented != b.geometry.oriented {
-		return false
-	}
-	const parallel = 0.9995 // cosine of about two degrees
-	return !a.geometry.oriented ||
-		math.Abs(a.geometry.normal().dot(b.geometry.normal())) > parallel && a.geometry.turn() == b.geometry.turn()
+// parallel reports slices that can stand in one stack.
+func parallel(a, b geometry) bool {
+	const cosine = 0.9995 // of about two degrees
+	return a.oriented == b.oriented && (!a.oriented || math.Abs(a.normal().dot(b.normal())) > cosine)
 }
 
 // check tells what is wrong with the stack's geometry, never silently.
@@ -126,7 +129,7 @@ func (s stack) check(series *neurotriage.Series, limits Limits) {
 		complain("pixel spacing is missing")
 	}
 	if unread, first := s.unread(limits); unread > 0 {
-		complain("%d of %d files cannot be read (%s)", unread, len(s.ordered), first)
+		complain("%d of %d images cannot be read (%s)", unread, len(s.ordered), first)
 	}
 }
 
@@ -163,10 +166,6 @@ func checkPart(part []*instance, complain func(string, ...any)) {
 			complain("position or orientation is missing, slices are ordered by instance number")
 			return
 		}
-	}
-	if part[0].image.frames > 1 {
-		complain("the places of the %d frames are not read", part[0].image.frames)
-		return
 	}
 	if len(part) < 2 {
 		complain("the stack has one slice only")

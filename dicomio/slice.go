@@ -42,7 +42,7 @@ func (s *Study) Slices(ctx context.Context) iter.Seq2[neurotriage.Slice, error] 
 			if err := ctx.Err(); err != nil {
 				return result{jobs[i].header, err}
 			}
-			slice, err := jobs[i].from.slice(jobs[i].header.Frame, jobs[i].header.Index, s.options.Limits, &s.buffers)
+			slice, err := jobs[i].from.slice(jobs[i].header.Index, s.options.Limits, &s.buffers)
 			return result{slice, err}
 		}) {
 			if !yield(r.slice, r.err) || r.err != nil && asRefusal(r.err) == nil {
@@ -66,18 +66,21 @@ func (i *instance) readable(limits Limits) *neurotriage.Refusal {
 	if !i.canDecode() {
 		return name(neurotriage.Refuse(neurotriage.UnsupportedTransferSyntax, "transfer syntax %s (%s) is not read", i.transferSyntax, syntaxName(i.transferSyntax)))
 	}
-	if isEnhanced(i.sopClass) || i.image.frames > 1 {
-		return name(neurotriage.Refuse(neurotriage.UnsupportedImage, "multi-frame images are not read"))
+	if i.pixels.encapsulated() && codecFor(i.transferSyntax) == nil {
+		return name(neurotriage.Refuse(neurotriage.CorruptDICOM, "pixel data comes in fragments, transfer syntax %s has none", i.transferSyntax))
 	}
 	if err := asRefusal(i.image.check(limits)); err != nil {
+		return name(err)
+	}
+	if err := asRefusal(i.holdsFrames()); err != nil {
 		return name(err)
 	}
 	return nil
 }
 
 // slice reads and decodes one frame. buffers may be nil.
-func (i *instance) slice(frame, index int, limits Limits, buffers *sync.Pool) (neurotriage.Slice, error) {
-	slice := i.header(frame, index)
+func (i *instance) slice(index int, limits Limits, buffers *sync.Pool) (neurotriage.Slice, error) {
+	slice := i.header(index)
 	if refusal := i.readable(limits); refusal != nil {
 		return slice, refusal
 	}
@@ -100,8 +103,7 @@ func (i *instance) order() binary.ByteOrder {
 	return i.vrOrder.order()
 }
 
-// frame reads the native bytes of a single-frame instance; done gives the buffer
-// back.
+// frame reads the native bytes of the frame; done gives the buffer back.
 func (i *instance) frame(buffers *sync.Pool) (raw []byte, done func(), err error) {
 	r, err := i.file.Open()
 	if err != nil {
@@ -111,6 +113,11 @@ func (i *instance) frame(buffers *sync.Pool) (raw []byte, done func(), err error
 	in, err := i.pixelInput(r)
 	if err != nil {
 		return nil, nil, err
+	}
+	if i.store != nil && in.at == nil {
+		if in, err = i.store.hold(in, i.pixels); err != nil {
+			return nil, nil, err
+		}
 	}
 	raw, done, err = i.decode(in, buffers)
 	if err != nil {
@@ -126,10 +133,16 @@ func (i *instance) frame(buffers *sync.Pool) (raw []byte, done func(), err error
 // decode gives native bytes, whichever way they are stored.
 func (i *instance) decode(in *input, buffers *sync.Pool) (raw []byte, done func(), err error) {
 	need := i.image.frame.FrameBytes()
-	if i.pixels.native.length > 0 || len(i.pixels.fragments) == 0 {
+	if !i.pixels.encapsulated() {
 		return i.native(in, need, buffers)
 	}
-	compressed, release, err := i.gather(in, buffers)
+	parts := i.pixels.fragments
+	if i.store != nil {
+		if parts, err = i.store.partsOf(in, i); err != nil {
+			return nil, nil, err
+		}
+	}
+	compressed, release, err := gather(in, parts, buffers)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -158,21 +171,21 @@ func (i *instance) pixelInput(r io.Reader) (*input, error) {
 	return newInput(flate.NewReader(&restOf{in}), -1), nil
 }
 
-// native reads uncompressed pixel data, which may be followed by padding.
+// native reads an uncompressed frame. Frames lie behind one another without
+// gaps, and what is behind the last is padding.
 func (i *instance) native(in *input, need int, buffers *sync.Pool) ([]byte, func(), error) {
-	if i.pixels.native.length < int64(need) {
-		return nil, nil, neurotriage.Refuse(neurotriage.CorruptDICOM, "pixel data has %d bytes, %d × %d pixels of %d bits need %d",
-			i.pixels.native.length, i.image.frame.Rows, i.image.frame.Columns, i.image.frame.BitsAllocated, need)
-	}
+	start := int64(i.index()) * int64(need)
+	end := start + int64(need)
 	swapped := i.vrOrder.bigEndian && i.image.frame.BitsAllocated == 8 && i.pixels.vr == "OW"
-	length := need
-	if swapped {
-		length += need % 2
+	lead := int64(0)
+	if swapped { // whole words
+		lead = start % 2
+		end = min(end+end%2, i.pixels.native.length)
 	}
-	raw, done := borrow(buffers, length)
-	err := in.skip(i.pixels.native.offset)
+	raw, done := borrow(buffers, int(end-start+lead))
+	err := in.skip(i.pixels.native.offset + start - lead)
 	if err == nil {
-		err = in.read(raw[:min(int64(length), i.pixels.native.length)])
+		err = in.read(raw)
 	}
 	if err != nil {
 		done()
@@ -183,18 +196,18 @@ func (i *instance) native(in *input, need int, buffers *sync.Pool) ([]byte, func
 			raw[j-1], raw[j] = raw[j], raw[j-1]
 		}
 	}
-	return raw[:need], done, nil
+	return raw[lead:][:need], done, nil
 }
 
 // gather joins the fragments of a frame (PS3.5 A.4).
-func (i *instance) gather(in *input, buffers *sync.Pool) ([]byte, func(), error) {
-	total := int64(0)
-	for _, f := range i.pixels.fragments {
-		total += f.length
+func gather(in *input, parts []fragment, buffers *sync.Pool) ([]byte, func(), error) {
+	length, err := total(parts)
+	if err != nil {
+		return nil, nil, err
 	}
-	joined, done := borrow(buffers, int(total))
+	joined, done := borrow(buffers, length)
 	at := 0
-	for _, f := range i.pixels.fragments {
+	for _, f := range parts {
 		if err := in.skip(f.offset - in.off); err != nil {
 			done()
 			return nil, nil, err
@@ -239,7 +252,10 @@ func ReadSlice(r io.Reader, limits Limits) (neurotriage.Slice, error) {
 	if err != nil {
 		return neurotriage.Slice{}, err
 	}
-	return one.slice(1, 0, limits, nil)
+	if one.damaged == nil && one.image.frames > 1 {
+		return one.header(0), neurotriage.Refuse(neurotriage.UnsupportedImage, "read file: it holds %d frames, one slice is asked for", one.image.frames)
+	}
+	return one.slice(0, limits, nil)
 }
 
 // memoryFile is a file held in memory.

@@ -287,6 +287,9 @@ func assemble(ctx context.Context, all []*instance, skipped Skipped, options Opt
 	if lost > 0 {
 		s.warn("%d files are damaged before they name their series", lost)
 	}
+	if s.refusal = countFrames(single, options.Limits); s.refusal != nil {
+		return s, nil
+	}
 	s.addSeries(single, lost > 0)
 	s.refusal = s.unreadable(all)
 	return s, nil

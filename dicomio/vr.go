@@ -40,10 +40,12 @@ func unitBytes(vr string) uint32 {
 func wanted(el element, depth int) bool {
 	group := uint16(el.tag >> 16)
 	switch {
+	case el.vr == "SQ":
+		return depth > 0 && wantedNested(el.tag) || depth == 0 && wantedSequence(el.tag)
+	case wantedPrivate(el.tag):
+		return el.length <= 64 && (el.vr == "FL" && el.length%4 == 0 || el.vr == "LO" || el.vr == "UN")
 	case group%2 == 1 || uint16(el.tag) == 0: // private, group length (PS3.5 7.2)
 		return false
-	case el.vr == "SQ":
-		return depth > 0 || wantedSequence(el.tag)
 	case el.length == undefinedLength || el.length > maxValueBytes || el.length%unitBytes(el.vr) != 0:
 		return false
 	case !shortVR(el.vr) && el.vr != "UC":

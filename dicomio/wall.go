@@ -32,16 +32,19 @@ const maxValueBytes = 64 << 10
 const undefinedLength = 0xFFFFFFFF
 
 const (
-	tagItem          = uint32(0xFFFEE000)
-	tagItemEnd       = uint32(0xFFFEE00D)
-	tagSequenceEnd   = uint32(0xFFFEE0DD)
-	tagPixelData     = uint32(0x7FE00010)
-	tagFloatPixels   = uint32(0x7FE00008)
-	tagDoublePixels  = uint32(0x7FE00009)
-	tagCharacterSet  = uint32(0x00080005)
-	tagSyntaxUID     = uint32(0x00020010)
-	tagMediaClass    = uint32(0x00020002)
-	tagMediaInstance = uint32(0x00020003)
+	tagItem         = uint32(0xFFFEE000)
+	tagItemEnd      = uint32(0xFFFEE00D)
+	tagSequenceEnd  = uint32(0xFFFEE0DD)
+	tagPixelData    = uint32(0x7FE00010)
+	tagFloatPixels  = uint32(0x7FE00008)
+	tagDoublePixels = uint32(0x7FE00009)
+	tagCharacterSet = uint32(0x00080005)
+
+	tagExtendedOffsets = uint32(0x7FE00001)
+	tagExtendedLengths = uint32(0x7FE00002)
+	tagSyntaxUID       = uint32(0x00020010)
+	tagMediaClass      = uint32(0x00020002)
+	tagMediaInstance   = uint32(0x00020003)
 )
 
 // fragment is a stretch of the file, or of what the file inflates to.
@@ -56,6 +59,8 @@ type pixelPlace struct {
 	vr        string
 	native    fragment
 	table     fragment   // basic offset table (PS3.5 A.4)
+	extended  fragment   // extended offset table
+	lengths   fragment   // and its lengths
 	fragments []fragment // of encapsulated pixel data, offset table left out
 }
 
@@ -294,6 +299,8 @@ func (w *wall) value(el element, layout syntax, depth int, keep bool) error {
 	case el.tag == tagCharacterSet && depth == 0 && el.length <= maxValueBytes:
 		w.out.characterSet = make([]byte, el.length)
 		return w.in.read(w.out.characterSet)
+	case depth == 0 && (el.tag == tagExtendedOffsets || el.tag == tagExtendedLengths):
+		return w.extendedTable(el)
 	case keep && el.tag != tagCharacterSet:
 		return w.copyValue(el, layout)
 	}

@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -19,7 +20,8 @@ const (
 )
 
 // Element is one data element. Value is a string, []byte (as they are), []uint16,
-// []int16, []uint32, []float64 (FD), []Item (SQ) or Fragments.
+// []int16, []uint32, []uint64, []float32 (FL), []float64 (FD), []Item (SQ),
+// Fragments or Table.
 type Element struct {
 	Tag   uint32
 	VR    string
@@ -31,6 +33,12 @@ type Item []Element
 
 // Fragments is encapsulated pixel data behind an empty offset table (PS3.5 A.4).
 type Fragments [][]byte
+
+// Table is encapsulated pixel data behind a basic offset table (PS3.5 A.4).
+type Table struct {
+	Offsets   []uint32
+	Fragments Fragments
+}
 
 // EncodeFile writes preamble, file meta and data set. Elements may come in any
 // order; later ones replace earlier ones with the same tag.
@@ -151,18 +159,27 @@ func (e *encoder) element(el Element) {
 		}
 		e.mark(0xFFFEE0DD, 0)
 	case Fragments:
-		e.head(el.Tag, el.VR, undefined)
-		e.mark(0xFFFEE000, 0)
-		for _, fragment := range value {
-			e.mark(0xFFFEE000, uint32(len(fragment)))
-			e.out = append(e.out, fragment...)
-		}
-		e.mark(0xFFFEE0DD, 0)
+		e.fragments(el, Table{Fragments: value})
+	case Table:
+		e.fragments(el, value)
 	default:
 		raw := e.value(el)
 		e.head(el.Tag, el.VR, uint32(len(raw)))
 		e.out = append(e.out, raw...)
 	}
+}
+
+func (e *encoder) fragments(el Element, value Table) {
+	e.head(el.Tag, el.VR, 0xFFFFFFFF)
+	e.mark(0xFFFEE000, uint32(4*len(value.Offsets)))
+	for _, offset := range value.Offsets {
+		e.out = e.order.AppendUint32(e.out, offset)
+	}
+	for _, fragment := range value.Fragments {
+		e.mark(0xFFFEE000, uint32(len(fragment)))
+		e.out = append(e.out, fragment...)
+	}
+	e.mark(0xFFFEE0DD, 0)
 }
 
 // value writes a value with its padding (PS3.5 6.2).
@@ -189,6 +206,18 @@ func (e *encoder) value(el Element) []byte {
 	case []uint32:
 		for _, v := range value {
 			raw = e.order.AppendUint32(raw, v)
+		}
+	case []float32:
+		for _, v := range value {
+			raw = e.order.AppendUint32(raw, math.Float32bits(v))
+		}
+	case []float64:
+		for _, v := range value {
+			raw = e.order.AppendUint64(raw, math.Float64bits(v))
+		}
+	case []uint64:
+		for _, v := range value {
+			raw = e.order.AppendUint64(raw, v)
 		}
 	default:
 		panic(fmt.Sprintf("kit: element %08x has a value of type %T", el.Tag, el.Value))

@@ -49,6 +49,7 @@ type Series struct {
 	Stack       Stack     // where the slices lie
 	Images      []Image   // one a slice, in order along the stack
 	Syntax      string    // transfer syntax; ExplicitLittle
+	Enhanced    bool      // one enhanced multi-frame file; Extra of an image goes into its frame's groups
 	Extra       []Element // added to every instance, replacing what stands there
 }
 
@@ -98,6 +99,14 @@ func (s Study) Files() []File {
 	var files []File
 	for n, series := range s.Series {
 		series = series.filled(s, n)
+		if series.Enhanced {
+			elements := s.enhanced(series)
+			files = append(files, File{
+				Name: fmt.Sprintf("S%03d/enhanced.dcm", n+1),
+				Data: EncodeFile(series.Syntax, elements), Elements: elements,
+			})
+			continue
+		}
 		for i, image := range series.Images {
 			elements := s.instance(series, image, i)
 			files = append(files, File{
@@ -181,6 +190,9 @@ func (r Series) filled(s Study, n int) Series {
 	r.UID = cmp.Or(r.UID, UID(s.Name+"/"+r.Name))
 	r.Number = cmp.Or(r.Number, n+1)
 	r.Modality = cmp.Or(r.Modality, "MR")
+	if r.Enhanced {
+		r.SOPClass = cmp.Or(r.SOPClass, "1.2.840.10008.5.1.4.1.1.4.1")
+	}
 	r.SOPClass = cmp.Or(r.SOPClass, "1.2.840.10008.5.1.4.1.1.4")
 	r.ImageType = cmp.Or(r.ImageType, `ORIGINAL\PRIMARY\M\ND`)
 	if r.BodyPart == nil {
@@ -228,18 +240,8 @@ func (k Stack) filled(images []Image) Stack {
 
 // instance lists the elements of one slice (PS3.3 A.4).
 func (s Study) instance(r Series, image Image, i int) []Element {
-	number := func(values ...float64) string {
-		texts := make([]string, len(values))
-		for j, v := range values {
-			texts[j] = fmt.Sprintf("%.10g", v)
-		}
-		return strings.Join(texts, `\`)
-	}
 	k := r.Stack
-	var position [3]float64
-	for j := range 3 {
-		position[j] = k.Origin[j] + float64(i)*k.Step[j]
-	}
+	position := k.position(i)
 	elements := []Element{
 		{0x00080005, "CS", "ISO_IR 192"}, {0x00080008, "CS", r.ImageType}, {0x00080016, "UI", r.SOPClass},
 		{0x00080018, "UI", UID(fmt.Sprintf("%s/%s/%d", s.Name, r.Name, i+1))},
@@ -270,4 +272,21 @@ func (s Study) instance(r Series, image Image, i int) []Element {
 	}
 	elements = append(elements, image.elements(r.Syntax)...)
 	return append(append(elements, r.Extra...), image.Extra...)
+}
+
+// number writes decimal strings.
+func number(values ...float64) string {
+	texts := make([]string, len(values))
+	for j, v := range values {
+		texts[j] = fmt.Sprintf("%.10g", v)
+	}
+	return strings.Join(texts, `\`)
+}
+
+// position is where slice i lies.
+func (k Stack) position(i int) (at [3]float64) {
+	for j := range 3 {
+		at[j] = k.Origin[j] + float64(i)*k.Step[j]
+	}
+	return at
 }
