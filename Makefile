@@ -57,7 +57,7 @@ test: library python test-go test-python ## all Go and Python tests; missing pee
 .PHONY: test-go
 test-go:
 	$(call say,Go tests)
-	@go test -v $(TESTFLAGS) $(PACKAGES) 2>&1 | .ci/verdicts
+	@go test -v -timeout 8m $(TESTFLAGS) $(PACKAGES) 2>&1 | .ci/verdicts
 
 .PHONY: test-python
 test-python:
