@@ -2,6 +2,7 @@ package worklist
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -257,7 +258,7 @@ func (b *Board) fail(w http.ResponseWriter, err error) {
 	text := "The worklist cannot be read just now. It comes back by itself; /readyz says what is wrong."
 	if errors.Is(err, ErrNotFound) {
 		status, text = http.StatusNotFound, "Not found: "+err.Error()
-	} else {
+	} else if !errors.Is(err, context.Canceled) { // else nobody is there any more
 		b.options.Logger.Error("the page could not be shown", "error", err)
 	}
 	http.Error(w, text, status)

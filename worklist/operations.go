@@ -139,7 +139,7 @@ func flows(entries []Entry, now time.Time) []flow {
 func reasons(entries []Entry) []tally {
 	count := map[string]int{}
 	for _, e := range entries {
-		if e.State == NotRead {
+		if e.stage() == NotRead {
 			count[explain(e.Disposition, e.Reason)]++
 		}
 	}

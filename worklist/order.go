@@ -61,7 +61,7 @@ func judged(e Entry) string {
 
 func (q query) match(e Entry) bool {
 	switch q.Disposition {
-	case "", string(e.Disposition), string(e.State):
+	case "", string(e.Disposition), string(e.stage()):
 	default:
 		return false
 	}
@@ -98,9 +98,9 @@ func rank(e Entry) int {
 		return 1
 	case e.Disposition == neurotriage.TumourSuspected:
 		return 2
-	case e.State == NotRead:
+	case e.stage() == NotRead:
 		return 3
-	case e.State == Waiting || e.State == Reading:
+	case e.State == Waiting, e.State == Reading:
 		return 4
 	}
 	return 5

@@ -61,13 +61,13 @@ func stage(e Entry) string {
 	if e.FindingID != "" {
 		again = " again"
 	}
-	switch e.State {
+	switch e.stage() {
 	case Waiting:
 		return "waiting" + again
 	case Reading:
 		return "being read" + again
 	case NotRead:
-		return "NOT READ, told"
+		return "NOT READ, delivered"
 	}
 	return "read, delivered"
 }

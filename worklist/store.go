@@ -76,6 +76,16 @@ type Judgement struct {
 // Flagged reports whether the study waits for a glioma review.
 func (e Entry) Flagged() bool { return e.Disposition == neurotriage.GliomaReview }
 
+// stage is how far the study has come, as people are told: what was opened and
+// could not be assessed counts as not read, whatever the daemon's state says.
+func (e Entry) stage() State {
+	unassessed := e.Disposition == neurotriage.NotAssessable || e.Disposition == neurotriage.Refused
+	if e.State == Read && unassessed {
+		return NotRead
+	}
+	return e.State
+}
+
 // latest is the time that the list shows: of the finding, or of the announcement.
 func (e Entry) latest() time.Time {
 	if e.Finished.IsZero() {
