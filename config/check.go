@@ -160,6 +160,7 @@ func (c *checker) http() {
 	h := c.config.HTTP
 	c.serverTLS("http.tls", h.TLS)
 	c.both("http.auth.user", "http.auth.password_file", h.Auth.User, h.Auth.PasswordFile)
+	c.access()
 }
 
 // listeners applies the rule that nothing listens beyond loopback to whoever

@@ -51,6 +51,20 @@ func TestCheck(t *testing.T) {
 		{"override of nobody", set(func(c *config.Config) { c.Insecure.ListenBeyondLoopback = []string{"ftp"} }),
 			[]string{`insecure.listen_beyond_loopback = "ftp": allowed is one of http, nats.embedded`}},
 		{"override twice", set(func(c *config.Config) { c.Insecure.ListenBeyondLoopback = []string{"http", "http"} }), []string{"insecure.listen_beyond_loopback"}},
+		{"visitors by header", set(func(c *config.Config) {
+			c.HTTP.Access.UserHeader, c.HTTP.Access.Proxies, c.HTTP.Viewer = "X-Remote-User", prefixes("127.0.0.1/32"), "https://pacs/{study}"
+		}), nil},
+		{"visitors by anybody's header", set(func(c *config.Config) { c.HTTP.Access.UserHeader = "X-Remote-User" }),
+			[]string{"http.access.user_header = \"X-Remote-User\": needs http.access.proxies"}},
+		{"visitors by everybody's header", set(func(c *config.Config) {
+			c.HTTP.Access.UserHeader, c.HTTP.Access.Proxies = "X-Remote-User", prefixes("0.0.0.0/0")
+		}), []string{"http.access.user_header"}},
+		{"roles of nobody", set(func(c *config.Config) { c.HTTP.Access.Admins = []string{"roe"} }), []string{"http.access.user_header"}},
+		{"a header that is none", set(func(c *config.Config) {
+			c.HTTP.Access.UserHeader, c.HTTP.Access.Proxies = "X Remote", prefixes("127.0.0.1/32")
+		}), []string{"http.access.user_header"}},
+		{"a viewer by script", set(func(c *config.Config) { c.HTTP.Viewer = "javascript:alert('{study}')" }), []string{"http.viewer"}},
+		{"a viewer without a study", set(func(c *config.Config) { c.HTTP.Viewer = "https://pacs/" }), []string{"http.viewer"}},
 		{"no port", set(func(c *config.Config) { c.HTTP.Listen = "127.0.0.1" }), []string{"http.listen = \"127.0.0.1\": allowed is host:port"}},
 		{"port too large", set(func(c *config.Config) { c.HTTP.Listen = "127.0.0.1:65536" }), []string{"http.listen"}},
 		{"port by name", set(func(c *config.Config) { c.HTTP.Listen = "127.0.0.1:http" }), []string{"http.listen"}},

@@ -102,6 +102,19 @@ type HTTP struct {
 	TLS    ServerTLS      `json:"tls"`
 	Auth   HTTPAuth       `json:"auth"`
 	Allow  []netip.Prefix `json:"allow"` // networks that may connect; empty: any
+	Access HTTPAccess     `json:"access"`
+	Viewer string         `json:"viewer"` // address of a PACS viewer; {study} stands for the study UID
+}
+
+// HTTPAccess tells who the visitors of the page are, as a reverse proxy knows
+// them. Without UserHeader everybody is anonymous and may do all.
+type HTTPAccess struct {
+	UserHeader  string         `json:"user_header"`
+	GroupHeader string         `json:"group_header"` // groups, separated by commas
+	Proxies     []netip.Prefix `json:"proxies"`      // networks whose headers are believed
+	Viewers     []string       `json:"viewers"`      // users, @groups or *
+	Readers     []string       `json:"readers"`
+	Admins      []string       `json:"admins"`
 }
 
 // HTTPAuth is what a client of the HTTP listener shows: a bearer token, or user
@@ -181,7 +194,9 @@ func Default() Config {
 				WorkBytes:  256 * mebibyte,
 			},
 		},
-		HTTP:     HTTP{Listen: "127.0.0.1:8470", Allow: []netip.Prefix{}},
+		HTTP: HTTP{Listen: "127.0.0.1:8470", Allow: []netip.Prefix{}, Access: HTTPAccess{
+			Proxies: []netip.Prefix{}, Viewers: []string{"*"}, Readers: []string{}, Admins: []string{},
+		}},
 		Roots:    map[string]string{},
 		DICOMweb: DICOMweb{Allow: []string{}},
 		Limits: Limits{

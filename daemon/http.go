@@ -83,8 +83,8 @@ func (d *Daemon) handler() (http.Handler, error) {
 	mux.HandleFunc("GET /readyz", d.serveReady)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(d.deps.Registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
 	api := studies{bus: d.bus}
-	mux.HandleFunc("GET /v1/studies", api.list)
-	mux.HandleFunc("GET /v1/studies/{uid}", api.one)
+	mux.HandleFunc("GET /v1/studies", options.Guard(api.list))
+	mux.HandleFunc("GET /v1/studies/{uid}", options.Guard(api.one))
 	mux.Handle("/", page.Handler())
 	keeper, err := newDoorkeeper(d.cfg.HTTP)
 	if err != nil {

@@ -221,6 +221,7 @@ func (d *Daemon) openPage() (*mirror, worklist.Options) {
 	return mirror, worklist.Options{
 		Model: d.modelRef, Evaluation: d.evaluation, Version: d.deps.Version, Now: d.deps.Now, Logger: d.deps.Logger.With("component", "worklist"),
 		Desk: desk{d.bus, mirror}, Stack: views, Room: room{d}, Trouble: mirror.trouble,
+		Visitor: proxy{d.cfg.HTTP.Access}.visitor, Archive: d.cfg.HTTP.Viewer,
 	}
 }
 

@@ -123,3 +123,22 @@ func clean(s string) string {
 		return r
 	}, s[:min(len(s), 256)]), "?")
 }
+
+// Guard lets visitors of any role through to what stands beside the pages, such
+// as the list for programs.
+func (o Options) Guard(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if o.Visitor == nil {
+			next(w, r)
+			return
+		}
+		switch who, err := o.Visitor(r); {
+		case err != nil:
+			http.Error(w, "nobody is logged in", http.StatusUnauthorized)
+		case who.Role < Viewer:
+			http.Error(w, "this needs the role viewer", http.StatusForbidden)
+		default:
+			next(w, r)
+		}
+	}
+}
