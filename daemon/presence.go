@@ -93,6 +93,9 @@ func (d *Daemon) housekeep(ctx context.Context) {
 		d.meter.setModel(d.modelRef())
 		if last := d.pulse.lastBeat(); d.pulse.idle() && (released.IsZero() || last.After(released)) {
 			released = time.Now()
+			if runner, ok := d.runner.(interface{ Trim() }); ok {
+				runner.Trim()
+			}
 			debug.FreeOSMemory()
 		}
 	}

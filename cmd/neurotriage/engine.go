@@ -7,6 +7,7 @@ import (
 
 	"neurotriage"
 	"neurotriage/classifier"
+	"neurotriage/classifier/model"
 	"neurotriage/classifier/onnx"
 	"neurotriage/config"
 	"neurotriage/daemon"
@@ -24,6 +25,11 @@ func openONNX(_ context.Context, options daemon.RunnerOptions) (classifier.Runne
 	})
 	if err != nil {
 		return nil, neurotriage.Model{}, err // a nil *onnx.Runner would make an interface that is not nil
+	}
+	if options.File == "" {
+		if err := model.Release(); err != nil && options.Logger != nil {
+			options.Logger.Debug("the model's bytes stay in memory", "error", err)
+		}
 	}
 	return runner, card, nil
 }
