@@ -16,6 +16,10 @@ import (
 // out of it without a message, and a watch can die without a word.
 const relist = 5 * time.Minute
 
+// firstList is how long a page waits for a fresh mirror before it says that the
+// worklist cannot be read.
+const firstList = 10 * time.Second
+
 // mirror keeps the worklist in memory as the bucket's watch tells it, so that a
 // page of ten thousand studies costs no ten thousand messages. NATS stays the
 // only truth: a restarted daemon fills its mirror from there.
@@ -24,13 +28,13 @@ type mirror struct {
 
 	mu      sync.Mutex
 	entries map[string]events.Entry
-	full    bool // everything that there was at the start is in
+	full    chan struct{} // closed once everything that there was at the start is in
 	list    []worklist.Entry
 	waiting map[chan struct{}]struct{}
 }
 
 func newMirror(bus *events.Bus) *mirror {
-	return &mirror{bus: bus, entries: map[string]events.Entry{}, waiting: map[chan struct{}]struct{}{}}
+	return &mirror{bus: bus, entries: map[string]events.Entry{}, full: make(chan struct{}), waiting: map[chan struct{}]struct{}{}}
 }
 
 // follow keeps the mirror until ctx ends.
@@ -49,7 +53,8 @@ func (m *mirror) follow(ctx context.Context) {
 			}
 		}
 	})
-	_ = m.bus.WatchWorklist(ctx, m.put) // ends with ctx
+	complete := sync.OnceFunc(func() { close(m.full) })
+	_ = m.bus.MirrorWorklist(ctx, m.put, complete) // ends with ctx
 }
 
 func (m *mirror) put(e events.Entry) {
@@ -86,19 +91,18 @@ func (m *mirror) compare(ctx context.Context) error {
 			fresh[uid] = now
 		}
 	}
-	m.entries, m.list, m.full = fresh, nil, true
+	m.entries, m.list = fresh, nil
 	return nil
 }
 
 // Entries lists the worklist. Callers must not change the list.
 func (m *mirror) Entries(ctx context.Context) ([]worklist.Entry, error) {
-	m.mu.Lock()
-	full := m.full
-	m.mu.Unlock()
-	if !full {
-		if err := m.compare(ctx); err != nil {
-			return nil, err
-		}
+	ctx, stop := context.WithTimeout(ctx, firstList)
+	defer stop()
+	select {
+	case <-m.full:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for the first listing of the worklist: %w", context.Cause(ctx))
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

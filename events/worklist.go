@@ -155,8 +155,14 @@ func readEntry(stored jetstream.KeyValueEntry) (Entry, bool) {
 // until ctx ends, whose error it gives. After a reconnection all entries come
 // again, so fn must bear repeats. With uids, only those studies come.
 func (b *Bus) WatchWorklist(ctx context.Context, fn func(Entry), uids ...string) error {
+	return b.MirrorWorklist(ctx, fn, func() {}, uids...)
+}
+
+// MirrorWorklist is WatchWorklist that calls complete, too, each time that all
+// entries there were have come.
+func (b *Bus) MirrorWorklist(ctx context.Context, fn func(Entry), complete func(), uids ...string) error {
 	for {
-		if err := b.follow(ctx, fn, uids); err != nil {
+		if err := b.follow(ctx, fn, complete, uids); err != nil {
 			b.log.Debug("the watch of the worklist begins anew", "error", err)
 		}
 		if err := b.pause(ctx, time.Second); err != nil {
@@ -166,7 +172,7 @@ func (b *Bus) WatchWorklist(ctx context.Context, fn func(Entry), uids ...string)
 }
 
 // follow watches until the connection changes.
-func (b *Bus) follow(ctx context.Context, fn func(Entry), uids []string) error {
+func (b *Bus) follow(ctx context.Context, fn func(Entry), complete func(), uids []string) error {
 	again := b.link.again()
 	var watcher jetstream.KeyWatcher
 	err := b.do(ctx, "watching the worklist", func(ctx context.Context) (err error) {
@@ -190,6 +196,7 @@ func (b *Bus) follow(ctx context.Context, fn func(Entry), uids []string) error {
 				return errors.New("the server ended the watch")
 			}
 			if stored == nil {
+				complete()
 				continue
 			}
 			if entry, ok := readEntry(stored); ok {

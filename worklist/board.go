@@ -45,6 +45,7 @@ type Board struct {
 	pages     *template.Template
 	book      *book
 	readings  readings
+	sheets    sheets
 }
 
 // page is what every page shows.

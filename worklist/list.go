@@ -41,18 +41,14 @@ var kinds = []struct{ Name, Class, Show string }{
 	{"not flagged", "calm", string(neurotriage.NotFlagged)},
 }
 
-func counts(entries []Entry, q query) []count {
+func counts(s *sheet, q query) []count {
 	list := make([]count, 0, len(kinds))
 	for _, kind := range kinds {
 		c := count{Name: kind.Name, Class: kind.Class, Link: "/", Chosen: q.Disposition == kind.Show}
 		if kind.Show != "" {
 			c.Link = "/?" + url.Values{"show": {kind.Show}}.Encode()
 		}
-		for _, e := range entries {
-			if (query{Disposition: kind.Show}).match(e) {
-				c.Number++
-			}
-		}
+		c.Number = s.count()[kind.Show]
 		list = append(list, c)
 	}
 	return list
@@ -70,11 +66,12 @@ func sorts(q query) []choice {
 }
 
 func (b *Board) list(head page, entries []Entry, q query) listPage {
-	chosen, total := choose(entries, q)
-	p := listPage{page: head, Query: q, Counts: counts(entries, q), Sorts: sorts(q)}
+	s := b.sheets.of(entries)
+	chosen, total := choose(s, q)
+	p := listPage{page: head, Query: q, Counts: counts(s, q), Sorts: sorts(q)}
 	now := b.now()
 	for _, e := range chosen {
-		p.Rows = append(p.Rows, newRow(e, now))
+		p.Rows = append(p.Rows, newRow(*e, now))
 	}
 	first := (q.Page - 1) * pageSize
 	p.Caption = fmt.Sprintf("%d to %d of %d studies", first+1, first+len(chosen), total)

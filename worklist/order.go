@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"neurotriage"
 )
@@ -49,7 +50,7 @@ func (q query) with(page int) string {
 }
 
 // judged is what a search finds of a verdict on the finding in force.
-func judged(e Entry) string {
+func judged(e *Entry) string {
 	switch {
 	case e.FindingID == "":
 		return ""
@@ -59,7 +60,7 @@ func judged(e Entry) string {
 	return e.Assessed.Verdict + " " + e.Assessed.Label + " " + e.Assessed.User
 }
 
-func (q query) match(e Entry) bool {
+func (q query) match(e *Entry) bool {
 	switch q.Disposition {
 	case "", string(e.Disposition), string(e.stage()):
 	default:
@@ -77,20 +78,23 @@ func (q query) match(e Entry) bool {
 
 // orders are the ways to sort. Every one ends with the study UID, so that the
 // order of equal studies never jumps.
-var orders = map[string]func(a, b Entry) int{
-	"urgency": func(a, b Entry) int {
-		return cmp.Or(rank(a)-rank(b), cmp.Compare(haste(b), haste(a)), b.latest().Compare(a.latest()), byUID(a, b))
+var orders = map[string]func(a, b *Entry) int{
+	"urgency": func(a, b *Entry) int {
+		if by := cmp.Or(rank(a)-rank(b), haste(b)-haste(a)); by != 0 {
+			return by
+		}
+		return cmp.Or(b.latest().Compare(a.latest()), byUID(a, b))
 	},
-	"newest": func(a, b Entry) int { return cmp.Or(b.latest().Compare(a.latest()), byUID(a, b)) },
-	"oldest": func(a, b Entry) int { return cmp.Or(a.latest().Compare(b.latest()), byUID(a, b)) },
-	"glioma": func(a, b Entry) int { return cmp.Or(cmp.Compare(b.shown(), a.shown()), byUID(a, b)) },
+	"newest": func(a, b *Entry) int { return cmp.Or(b.latest().Compare(a.latest()), byUID(a, b)) },
+	"oldest": func(a, b *Entry) int { return cmp.Or(a.latest().Compare(b.latest()), byUID(a, b)) },
+	"glioma": func(a, b *Entry) int { return cmp.Or(cmp.Compare(b.shown(), a.shown()), byUID(a, b)) },
 }
 
-func byUID(a, b Entry) int { return cmp.Compare(a.StudyInstanceUID, b.StudyInstanceUID) }
+func byUID(a, b *Entry) int { return cmp.Compare(a.StudyInstanceUID, b.StudyInstanceUID) }
 
 // rank puts first what somebody must look at. A study that was flagged once
 // keeps its place among the flagged: a flag is never silently cleared.
-func rank(e Entry) int {
+func rank(e *Entry) int {
 	switch {
 	case e.Flagged():
 		return 0
@@ -107,15 +111,85 @@ func rank(e Entry) int {
 }
 
 // haste orders the sender's priorities.
-func haste(e Entry) int {
-	return slices.Index([]neurotriage.Priority{neurotriage.Routine, neurotriage.Urgent, neurotriage.ASAP, neurotriage.Stat}, e.Priority)
+func haste(e *Entry) int {
+	switch e.Priority {
+	case neurotriage.Stat:
+		return 3
+	case neurotriage.ASAP:
+		return 2
+	case neurotriage.Urgent:
+		return 1
+	}
+	return 0
 }
 
-// choose filters and sorts entries and cuts out the page asked for; total is
-// how many matched.
-func choose(entries []Entry, q query) (page []Entry, total int) {
-	chosen := slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool { return !q.match(e) })
-	slices.SortFunc(chosen, orders[q.Sort])
-	first := min((q.Page-1)*pageSize, len(chosen))
-	return chosen[first:min(first+pageSize, len(chosen))], len(chosen)
+// sheet is one state of the worklist with what was worked out about it, since
+// many look at the same one.
+type sheet struct {
+	entries []Entry
+	mu      sync.Mutex
+	sorted  map[string][]*Entry // by the name of the order
+	numbers map[string]int      // of the kinds above the list, by what they show
+}
+
+// sheets keeps the latest sheet.
+type sheets struct {
+	mu   sync.Mutex
+	last *sheet
+}
+
+// of gives the sheet of these entries; a slice is known by its first element.
+func (s *sheets) of(entries []Entry) *sheet {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last == nil || len(entries) == 0 || len(s.last.entries) != len(entries) || &s.last.entries[0] != &entries[0] {
+		s.last = &sheet{entries: entries, sorted: map[string][]*Entry{}}
+	}
+	return s.last
+}
+
+func (s *sheet) order(name string) []*Entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known, ok := s.sorted[name]; ok {
+		return known
+	}
+	list := make([]*Entry, len(s.entries))
+	for i := range s.entries {
+		list[i] = &s.entries[i]
+	}
+	slices.SortFunc(list, orders[name])
+	s.sorted[name] = list
+	return list
+}
+
+func (s *sheet) count() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.numbers == nil {
+		s.numbers = map[string]int{}
+		for i := range s.entries {
+			for _, kind := range kinds {
+				if (query{Disposition: kind.Show}).match(&s.entries[i]) {
+					s.numbers[kind.Show]++
+				}
+			}
+		}
+	}
+	return s.numbers
+}
+
+// choose filters, sorts and cuts out the page asked for; total counts the whole.
+func choose(s *sheet, q query) (rows []*Entry, total int) {
+	first := (q.Page - 1) * pageSize
+	for _, e := range s.order(q.Sort) {
+		if !q.match(e) {
+			continue
+		}
+		if total >= first && len(rows) < pageSize {
+			rows = append(rows, e)
+		}
+		total++
+	}
+	return rows, total
 }

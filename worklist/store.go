@@ -13,7 +13,8 @@ var ErrNotFound = errors.New("not found")
 
 // Store is what the page shows. Its methods are safe for concurrent use.
 type Store interface {
-	// Entries gives one entry a study, in any order.
+	// Entries gives one entry a study, in any order. Nobody changes the slice: a
+	// store whose entries have changed gives another one.
 	Entries(ctx context.Context) ([]Entry, error)
 	// Finding gives a finding by its id, or an error that wraps ErrNotFound.
 	Finding(ctx context.Context, id string) (neurotriage.Finding, error)
