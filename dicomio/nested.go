@@ -39,12 +39,12 @@ func (w *wall) sequence(el element, layout syntax, depth int, keep bool) error {
 	return nil
 }
 
-// item walks one item. Empty items cost more out than in, so they count as well.
+// item walks one item.
 func (w *wall) item(item element, layout syntax, depth int, keep bool) error {
-	if int64(len(w.out.header)) > w.limits.HeaderBytes {
-		return neurotriage.Refuse(neurotriage.TooLarge, "headers exceed %d bytes at %s", w.limits.HeaderBytes, tagText(item.tag))
-	}
 	if keep {
+		if err := w.room(item); err != nil {
+			return err
+		}
 		w.emit(element{tag: tagItem, length: undefinedLength}, layout)
 	}
 	if err := w.dataset(item, layout, depth+1, keep); err != nil {

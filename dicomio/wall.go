@@ -25,6 +25,10 @@ import (
 // recurses without a limit and a stack overflow kills the process.
 const maxDepth = 64
 
+// maxHeads is how many elements and items are handed on: the parser spends up to
+// a kilobyte on one of eight bytes.
+const maxHeads = 400_000
+
 // maxValueBytes is the largest single value that is handed on.
 const maxValueBytes = 64 << 10
 
@@ -81,6 +85,7 @@ type wall struct {
 	in     *input
 	limits Limits
 	out    vetted
+	heads  int // elements and items that were handed on
 }
 
 // vet walks a file's headers. On error the result holds what was vetted before
@@ -309,13 +314,30 @@ func (w *wall) value(el element, layout syntax, depth int, keep bool) error {
 
 // copyValue hands an element on.
 func (w *wall) copyValue(el element, layout syntax) error {
-	if int64(len(w.out.header))+int64(el.length) > w.limits.HeaderBytes {
-		return neurotriage.Refuse(neurotriage.TooLarge, "headers exceed %d bytes at %s", w.limits.HeaderBytes, tagText(el.tag))
+	if err := w.room(el); err != nil {
+		return err
 	}
 	w.emit(el, layout)
 	n := len(w.out.header)
 	w.out.header = append(w.out.header, make([]byte, el.length)...)
 	return w.in.read(w.out.header[n:])
+}
+
+// room counts what is handed on, and refuses more than the parser can bear. Items
+// without content count too: they cost more out than in.
+func (w *wall) room(el element) error {
+	w.heads++
+	length := int64(el.length)
+	if el.length == undefinedLength || el.tag == tagItem {
+		length = 0
+	}
+	switch {
+	case int64(len(w.out.header))+length > w.limits.HeaderBytes:
+		return neurotriage.Refuse(neurotriage.TooLarge, "headers exceed %d bytes at %s", w.limits.HeaderBytes, tagText(el.tag))
+	case w.heads > maxHeads:
+		return neurotriage.Refuse(neurotriage.TooLarge, "headers hold more than %d elements at byte %d", maxHeads, el.at)
+	}
+	return nil
 }
 
 // emit writes an element's head in the layout of the data set.
