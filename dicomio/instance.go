@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 
 	"neurotriage"
 )
@@ -30,13 +31,37 @@ const (
 )
 
 // openInstance reads the headers of one file. A damaged file comes back with
-// what could be read of it and damaged set.
-func openInstance(_ context.Context, file File, limits Limits) (*instance, error) {
+// what could be read of it and damaged set. A file whose size is not the listed
+// one, or changes while it is read, is still being written: it is waited for.
+func openInstance(ctx context.Context, file File, limits Limits) (*instance, error) {
 	r, err := file.Open()
 	if err != nil {
 		return nil, judge(err, "open", file.Name)
 	}
 	defer r.Close()
+	size := sizeNow(r, file.Size)
+	growing := size != file.Size
+	for {
+		if growing {
+			if size, err = settled(ctx, r, size); err != nil {
+				return nil, err
+			}
+			file.Size = size
+		}
+		found, err := openHeaders(r, file, limits)
+		if err != nil || found.damaged == nil || growing {
+			return found, err
+		}
+		if size = sizeNow(r, file.Size); size == file.Size {
+			return found, nil
+		}
+		growing = true
+	}
+}
+
+// openHeaders reads the headers of an open file. Only files that can be read at
+// an offset are read more than once.
+func openHeaders(r io.Reader, file File, limits Limits) (*instance, error) {
 	in := newInput(r, file.Size)
 	if !looksLikeDICOM(in) {
 		return nil, errNotDICOM

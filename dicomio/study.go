@@ -173,7 +173,7 @@ func headers(ctx context.Context, files []File, options Options) ([]*instance, S
 	var skipped Skipped
 	var sum volume
 	n := workers(options.Parallel)
-	for i, r := range ordered(ctx, len(files), n, 16*n, func(ctx context.Context, i int) result {
+	for _, r := range ordered(ctx, len(files), n, 16*n, func(ctx context.Context, i int) result {
 		if err := ctx.Err(); err != nil {
 			return result{err: err}
 		}
@@ -190,7 +190,7 @@ func headers(ctx context.Context, files []File, options Options) ([]*instance, S
 			skipped.Other++
 			continue
 		}
-		if err := sum.add(files[i], options.Limits); err != nil {
+		if err := sum.add(r.instance.file, options.Limits); err != nil {
 			return nil, skipped, err
 		}
 		found = append(found, r.instance)

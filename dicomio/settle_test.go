@@ -1,0 +1,165 @@
+package dicomio_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"neurotriage"
+	"neurotriage/dicomio"
+	"neurotriage/internal/kit"
+)
+
+// growing is a file of which more and more can be seen.
+type growing struct {
+	data []byte
+	seen atomic.Int64
+}
+
+func (g *growing) Close() error { return nil }
+
+func (g *growing) List(context.Context) iter.Seq2[dicomio.File, error] {
+	return func(yield func(dicomio.File, error) bool) {
+		yield(dicomio.File{Name: "growing", Size: g.seen.Load(), Open: func() (io.ReadCloser, error) { return growingFile{g}, nil }}, nil)
+	}
+}
+
+type growingFile struct{ *growing }
+
+func (g growingFile) Read([]byte) (int, error) { return 0, errors.New("read forwards") }
+
+func (g growingFile) ReadAt(p []byte, offset int64) (int, error) {
+	seen := g.data[:g.seen.Load()]
+	n := copy(p, seen[min(offset, int64(len(seen))):])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (g growingFile) Stat() (fs.FileInfo, error) { return grown{g.seen.Load()}, nil }
+
+type grown struct{ size int64 }
+
+func (g grown) Name() string       { return "growing" }
+func (g grown) Size() int64        { return g.size }
+func (g grown) Mode() fs.FileMode  { return 0o644 }
+func (g grown) ModTime() time.Time { return time.Time{} }
+func (g grown) IsDir() bool        { return false }
+func (g grown) Sys() any           { return nil }
+
+// A file that is still being written is waited for, and not for ever.
+func TestFilesBeingWritten(t *testing.T) {
+	whole := sound().Data
+	cases := []struct {
+		name  string
+		step  int           // bytes more
+		every time.Duration // after which they come
+		want  neurotriage.Reason
+		took  time.Duration // at most
+	}{
+		{"ends soon", len(whole) / 8, 200 * time.Millisecond, read, 4 * time.Second},
+		{"stops", 0, time.Hour, neurotriage.CorruptDICOM, time.Second},
+		{"never ends", 1, 300 * time.Millisecond, neurotriage.CorruptDICOM, 11 * time.Second},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				file := &growing{data: whole}
+				file.seen.Store(600)
+				done := make(chan struct{})
+				go func() {
+					for {
+						select {
+						case <-done:
+							return
+						case <-time.After(c.every):
+							file.seen.Store(min(file.seen.Load()+int64(c.step), int64(len(whole))))
+						}
+					}
+				}()
+				start := time.Now()
+				listed := growingSince{file, 500} // 100 bytes came since it was listed
+				study, err := dicomio.Open(t.Context(), listed, dicomio.Options{})
+				close(done)
+				if reason(err) != c.want || time.Since(start) > c.took {
+					t.Errorf("got %v after %v, want %s", err, time.Since(start), c.want)
+				}
+				if err == nil {
+					if got, refused := slicesOf(t, study); len(got) != 1 {
+						t.Errorf("refused %v", refused)
+					}
+				}
+			})
+		})
+	}
+}
+
+// growingSince was listed when it was smaller.
+type growingSince struct {
+	*growing
+	listed int64
+}
+
+func (g growingSince) List(ctx context.Context) iter.Seq2[dicomio.File, error] {
+	return func(yield func(dicomio.File, error) bool) {
+		for file, err := range g.growing.List(ctx) {
+			file.Size = g.listed
+			yield(file, err)
+		}
+	}
+}
+
+// The index of a medium lies beside the images and is none.
+func TestDICOMDIRBeside(t *testing.T) {
+	files := kit.Study{Series: []kit.Series{{Images: kit.Heads(12, 8, 8)}}}.Files()
+	index := kit.EncodeFile(kit.ExplicitLittle, []kit.Element{
+		ui(0x00080016, "1.2.840.10008.1.3.10"), ui(sopUID, "1.2.3"),
+		{Tag: 0x00041130, VR: "CS", Value: "DISK"},
+		{Tag: 0x00041220, VR: "SQ", Value: []kit.Item{{
+			{Tag: 0x00041430, VR: "CS", Value: "STUDY"}, ui(studyUID, "1.2.3.4"), {Tag: 0x00041500, VR: "CS", Value: `S001\I0001`},
+		}}},
+	})
+	study := opened(t, append(files, kit.File{Name: "DICOMDIR", Data: index}), dicomio.Options{})
+	if got := study.Study(); got.Skipped != 1 || len(got.Series) != 1 || len(got.Series[0].Slices) != 12 || len(got.Warnings) > 0 {
+		t.Errorf("skipped %d, %d series, warnings %q", got.Skipped, len(got.Series), got.Warnings)
+	}
+}
+
+// BenchmarkManyFiles opens studies of many files in one folder: the time for a
+// file must not grow with their number.
+func BenchmarkManyFiles(b *testing.B) {
+	file := sound()
+	for _, n := range []int{1_000, 10_000, 30_000} {
+		dir := b.TempDir()
+		for i := range n {
+			uid := fmt.Sprintf("1.2.3.%d", i)
+			data := kit.EncodeFile(kit.ExplicitLittle, file.With(ui(sopUID, uid), is(instanceNumber, fmt.Sprint(i)), ds(imagePosition, fmt.Sprintf(`0\0\%d`, i))))
+			if err := os.WriteFile(filepath.Join(dir, uid), data, 0o600); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			start := processorTime()
+			for b.Loop() {
+				study, err := dicomio.Open(b.Context(), dicomio.Paths([]string{dir}), dicomio.Options{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := study.Close(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64((processorTime()-start).Microseconds())/float64(b.N)/float64(n), "cpu-µs/file")
+		})
+	}
+}
