@@ -12,7 +12,7 @@ import (
 )
 
 // pageSize is how many studies stand on one page.
-const pageSize = 100
+const pageSize = 50
 
 // query is what the address asks the list for.
 type query struct {

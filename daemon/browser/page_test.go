@@ -203,7 +203,7 @@ func TestWithoutScript(t *testing.T) {
 func TestPhone(t *testing.T) {
 	ctx := chrome(t, 390, 844)
 	h := open(t)
-	fill(h)
+	h.settle(h.send(study("lump", "GADOLINIUM", 16, true, false), neurotriage.Urgent), h.announce(kit.UID("lost"), "lost", "A-lost", neurotriage.Routine))
 	do(t, ctx, "phone", chromedp.EmulateViewport(390, 844, chromedp.EmulateMobile), chromedp.Navigate(h.url+"/"), chromedp.WaitVisible("a.verdict"))
 	wide := `document.documentElement.scrollWidth - document.documentElement.clientWidth`
 	if got := ask[int](t, ctx, wide); got > 0 {
