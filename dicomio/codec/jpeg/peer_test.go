@@ -18,6 +18,9 @@ func TestLosslessAgainstDcmtk(t *testing.T) {
 		for _, bits := range []int{8, 10, 12, 16} {
 			for _, signed := range []bool{false, true} {
 				for i, size := range sizes {
+					if (i+predictor+bits/2)%3 != 0 { // two of the sizes; all have their turn
+						continue
+					}
 					kind := []peer.Kind{peer.Head, peer.Noise, peer.Flat}[(i+predictor)%3]
 					p := peer.Make(kind, size[0], size[1], bits, signed)
 					t.Run(fmt.Sprintf("predictor_%d/%s_%s", predictor, p.Name(), kind), func(t *testing.T) {
@@ -75,6 +78,9 @@ func TestLossyAgainstDcmtk(t *testing.T) {
 		for _, quality := range []int{5, 60, 100} {
 			for _, size := range sizes {
 				for _, kind := range []peer.Kind{peer.Head, peer.Noise} {
+					if kind == peer.Head && quality == 60 {
+						continue // nothing that the other qualities do not show
+					}
 					p := peer.Make(kind, size[0], size[1], c.bits, false)
 					t.Run(fmt.Sprintf("%s_q%d/%s_%s", c.process, quality, p.Name(), kind), func(t *testing.T) {
 						t.Parallel()
