@@ -11,6 +11,7 @@ python=.venv-training/bin/python
 go test -p 1 -run '^$' -bench "$pattern" -benchmem ./... 2>&1 | go run ./bench/gobench -out bench/results
 
 [ "$pattern" = . ] || exit 0
+go test -count=1 -timeout 20m -run '^TestMatrix$' ./dicomio/codec -results "$PWD/bench/results"
 [ -f "$study" ] || { echo "no study at $study: the road from files to a finding is left out; set NEUROTRIAGE_DATA"; exit 0; }
 peer=()
 if [ -x "$python" ] && "$python" -c 'import numpy, onnxruntime, pydicom' 2>/dev/null; then

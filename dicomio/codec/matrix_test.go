@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -97,7 +98,7 @@ func TestMatrix(t *testing.T) {
 			t.Fatal(err)
 		}
 		peer.Write(t, filepath.Join(*results, "codecs.json"), append(data, '\n'))
-		text := "# Codecs beside their peers\n\nMilliseconds of processor time for 512 × 512 pixels (a head with some noise), start-up of the peer taken off.\n\n" + table(rows)
+		text := "# Codecs beside their peers\n\n" + time.Now().UTC().Format(time.DateOnly) + ", " + runtime.GOARCH + ". Milliseconds of processor time for 512 × 512 pixels (a head with some noise), start-up of the peer taken off.\n\n" + table(rows)
 		peer.Write(t, filepath.Join(*results, "codecs.md"), []byte(text))
 	}
 }
