@@ -9,7 +9,6 @@ import (
 	"image/png"
 	"log/slog"
 	"math"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -152,7 +151,6 @@ type house struct {
 	root string
 	url  string
 	bus  *events.Bus
-	log  *strings.Builder
 }
 
 func open(t *testing.T, change ...func(*config.Config)) *house {
@@ -305,16 +303,6 @@ func shoot(t *testing.T, ctx context.Context, name string) {
 	if err := os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o644); err != nil { //nolint:gosec // pictures of generated studies
 		t.Fatal(err)
 	}
-}
-
-func status(t *testing.T, url string) int {
-	t.Helper()
-	answer, err := http.Get(url) //nolint:gosec,noctx // our own daemon
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = answer.Body.Close()
-	return answer.StatusCode
 }
 
 // coarse drops the two lowest bits of each colour, which nobody sees: pictures of
