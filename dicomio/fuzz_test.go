@@ -26,6 +26,9 @@ func seeds() [][]byte {
 			all = append(all, kit.EncodeDataSet(syntax, file.Elements))
 		}
 	}
+	for _, syntax := range []string{kit.ExplicitLittle, kit.Deflated, kit.RLE} {
+		all = append(all, kit.Study{Series: []kit.Series{{Enhanced: true, Syntax: syntax, Images: kit.Heads(3, 6, 5)}}}.Files()[0].Data)
+	}
 	return append(all,
 		spliced(kit.ExplicitLittle, nested(70)),
 		spliced(kit.ExplicitLittle, nestedInReportedSequence(5)),

@@ -98,6 +98,9 @@ func TestWall(t *testing.T) {
 		{"cut within the pixels", whole[:len(whole)-1], neurotriage.CorruptDICOM},
 		{"unknown syntax JPEG XL", kit.EncodeFile("1.2.840.10008.1.2.4.110", sound().Elements), neurotriage.UnsupportedTransferSyntax},
 		{"a syntax nobody knows", kit.EncodeFile("1.2.3.4", sound().Elements), neurotriage.UnsupportedTransferSyntax},
+		{"transfer syntax stored as a number", bytes.Replace(whole, []byte("\x02\x00\x10\x00UI"), []byte("\x02\x00\x10\x00US"), 1), read},
+		{"frames of no rows in an enhanced image", kit.EncodeFile(kit.ExplicitLittle, kit.Study{Series: []kit.Series{{Enhanced: true, Images: kit.Heads(1, 16, 12)}}}.Files()[0].With(
+			kit.Element{Tag: 0x00280010, VR: "US", Value: []uint16{0}})), neurotriage.CorruptDICOM},
 		{"OV", spliced(kit.ExplicitLittle, joined(longHead(0x7FE00001, "OV", 8), make([]byte, 8))), read},
 		{"SV", spliced(kit.ExplicitLittle, joined(longHead(0x00720082, "SV", 8), make([]byte, 8))), read},
 		{"UV", spliced(kit.ExplicitLittle, joined(longHead(0x00720083, "UV", 8), make([]byte, 8))), read},
