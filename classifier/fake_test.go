@@ -70,7 +70,6 @@ func (s *script) Run(ctx context.Context, tensors []float32, n int) (Output, err
 			return Output{}, err
 		}
 	}
-	const cells = 64
 	out := Output{MapRows: 8, MapColumns: 8}
 	for i := range n {
 		tensor := tensors[i*1024 : (i+1)*1024]

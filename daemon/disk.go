@@ -21,7 +21,7 @@ func freeBytes(path string) (uint64, error) {
 	if err := syscall.Statfs(path, &stat); err != nil {
 		return 0, fmt.Errorf("asking for the free space of %s: %w", path, err)
 	}
-	return stat.Bavail * uint64(stat.Bsize), nil //nolint:gosec,unconvert // a block size is positive; its type differs by system
+	return stat.Bavail * uint64(stat.Bsize), nil //nolint:gosec // a block size is positive; its type differs by system
 }
 
 // disk watches over the state directory.

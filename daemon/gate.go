@@ -71,7 +71,7 @@ func (g *gate) wait(ctx context.Context) error {
 }
 
 // paused gives the cause and the start of the present episode, or nil.
-func (g *gate) paused() (cause error, since time.Time) {
+func (g *gate) paused() (cause error, since time.Time) { //nolint:staticcheck // ST1008: the cause is what is asked, not a fault of asking
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.cause, g.since

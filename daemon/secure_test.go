@@ -82,7 +82,7 @@ func TestTLSAndToken(t *testing.T) {
 			t.Errorf("token %q: status %d, want %d", token, answer.StatusCode, want)
 		}
 	}
-	if answer, err := http.Get("http://" + strings.TrimPrefix(d.Addresses().HTTP, "https://")); err == nil { //nolint:noctx // it must fail
+	if answer, err := http.Get("http://" + strings.TrimPrefix(d.Addresses().HTTP, "https://")); err == nil { // it must fail
 		_ = answer.Body.Close()
 		if answer.StatusCode == http.StatusOK {
 			t.Error("without TLS the listener answers too")

@@ -109,7 +109,7 @@ func TestTwoDaemonsShowOneList(t *testing.T) {
 func assess(t *testing.T, url, uid, finding string) {
 	t.Helper()
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	page, err := client.Get(url + "/study/" + uid) //nolint:noctx // our own daemon
+	page, err := client.Get(url + "/study/" + uid)
 	if err != nil {
 		t.Fatal(err)
 	}

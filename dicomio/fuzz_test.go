@@ -82,7 +82,7 @@ func FuzzZip(f *testing.F) {
 			t.Fatalf("no refusal: %v", err)
 		}
 		for _, study := range studies {
-			want, got := 0, 0
+			want := 0
 			for _, series := range study.Study().Series {
 				if series.Eligible {
 					want += len(series.Slices)
@@ -92,7 +92,7 @@ func FuzzZip(f *testing.F) {
 				}
 			}
 			read, refused := slicesOf(t, study)
-			if got = len(read) + len(refused); got != want {
+			if got := len(read) + len(refused); got != want {
 				t.Fatalf("%d slices of %d came out", got, want)
 			}
 			if err := study.Close(); err != nil {

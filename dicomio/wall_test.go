@@ -56,7 +56,7 @@ func mark(tag, length uint32) []byte {
 
 func joined(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 
-// nested is a sequence of undefined length within one within one …
+// nested is a sequence of undefined length within one within one, and so on.
 func nested(levels int) []byte {
 	open := joined(longHead(0x00081140, "SQ", 0xFFFFFFFF), mark(0xFFFEE000, 0xFFFFFFFF))
 	shut := joined(mark(0xFFFEE00D, 0), mark(0xFFFEE0DD, 0))

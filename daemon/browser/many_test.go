@@ -71,7 +71,7 @@ func paint(t *testing.T, ctx context.Context, url string) float64 {
 
 func fetch(t *testing.T, url string) string {
 	t.Helper()
-	answer, err := http.Get(url) //nolint:gosec,noctx // our own daemon
+	answer, err := http.Get(url) //nolint:gosec // our own daemon
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ func extract(archive string, file File, target string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close() // read only
 	if strings.HasSuffix(archive, ".whl") {
 		return extractZip(f, file, target)
 	}

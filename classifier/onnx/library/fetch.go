@@ -103,7 +103,7 @@ func (f Fetcher) pkg(ctx context.Context, build Build, files []File) error {
 	if err != nil {
 		return fmt.Errorf("making a scratch folder: %w", err)
 	}
-	defer os.RemoveAll(scratch) //nolint:errcheck // what is left is swept by nobody, and harms nobody
+	defer os.RemoveAll(scratch) // what is left is swept by nobody, and harms nobody
 	f.say("asking %s for %s (%s/%s)", files[0].Client, files[0].Package, build.OS, build.Arch)
 	archive, err := f.Clients.Download(ctx, files[0], scratch)
 	if err != nil {
