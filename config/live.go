@@ -110,7 +110,8 @@ func merge(running, next Config) (Change, Config) {
 
 func (l *Live) report(change Change) {
 	for _, applied := range change.Applied {
-		l.options.Logger.Info("configuration changed", "audit", true, "key", applied.Key,
+		// At warn, so that no log level in daily use leaves the audit lines out.
+		l.options.Logger.Warn("configuration changed", "audit", true, "key", applied.Key,
 			"old", shown(applied.Key, applied.Old), "new", shown(applied.Key, applied.New), "by", applied.Origin)
 	}
 	if len(change.NeedRestart) > 0 {

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"slices"
 	"time"
 
 	"neurotriage"
@@ -76,7 +75,7 @@ func refusedFinding(r *run, refusal *neurotriage.Refusal, classifier Classifier,
 		Schema: neurotriage.FindingSchema, ID: key.ID(), StudyInstanceUID: r.job.StudyInstanceUID,
 		Status: neurotriage.StatusRefused, Reason: refusal.Reason, Disposition: neurotriage.Refused,
 		Thresholds: settings.Thresholds, PredictionSet: []string{}, Series: []neurotriage.SeriesFinding{},
-		KeySlices: []neurotriage.KeySlice{}, Warnings: slices.Clone(settings.Warnings), Reports: []neurotriage.ReportRef{},
+		KeySlices: []neurotriage.KeySlice{}, Warnings: append([]string{}, settings.Warnings...), Reports: []neurotriage.ReportRef{},
 		Model: neurotriage.ModelRef{Name: card.Name, Version: card.Version, Digest: card.Digest, Runtime: runtime},
 		// Whole seconds would hide how fast a refusal is; UTC keeps one study's findings comparable.
 		Started: r.began.UTC(), Finished: time.Now().UTC(),

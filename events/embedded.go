@@ -106,7 +106,7 @@ func portIsFree(ctx context.Context, host string, port int) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return fmt.Errorf("the embedded nats server cannot listen on %s: %w; stop what listens there, "+
-			"choose another nats.port (0 takes any free one), or set nats.url to use that server", address, err)
+			"choose another nats.embedded.listen (port 0 takes any free one), or set nats.url to use that server", address, err)
 	}
 	return listener.Close()
 }

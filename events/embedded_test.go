@@ -75,7 +75,7 @@ func TestTheEmbeddedServerRefusesASecondDaemonAndATakenPort(t *testing.T) {
 	_, err = fmt.Sscan(port, &number)
 	must(t, "port", err)
 	_, err = events.Embedded(t.Context(), events.EmbeddedOptions{Dir: t.TempDir(), Port: number})
-	if err == nil || !strings.Contains(err.Error(), "choose another nats.port") {
+	if err == nil || !strings.Contains(err.Error(), "choose another nats.embedded.listen") {
 		t.Errorf("taken port: %v", err)
 	}
 }

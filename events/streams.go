@@ -146,8 +146,8 @@ func explainCreate(err error) error {
 	cure := map[jetstream.ErrorCode]string{
 		codeSubjectsOverlap: "another stream holds these subjects: set nats.prefix so that ours do not meet them, " +
 			"or give that stream our name",
-		codeStorageExceeded:  "the account may not reserve so much: lower retention.media_bytes or retention.queue_bytes, or raise its limit",
-		codeAccountResources: "the account may not reserve so much: lower retention.media_bytes or retention.queue_bytes, or raise its limit",
+		codeStorageExceeded:  "the account may not reserve so much: lower nats.retention.media_bytes or nats.retention.work_bytes, or raise its limit",
+		codeAccountResources: "the account may not reserve so much: lower nats.retention.media_bytes or nats.retention.work_bytes, or raise its limit",
 		codeMaxBytesRequired: "the account wants a size for every stream: have its administrator make the streams (docs/EVENTS.md)",
 		codeConsumerOverlap:  "another consumer takes the announcements of this work queue: remove it, or set nats.prefix",
 		codeConsumerUnique:   "another consumer takes the announcements of this work queue: remove it, or set nats.prefix",
