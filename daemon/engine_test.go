@@ -150,7 +150,7 @@ func TestFaultsOutsideAStudyPauseToo(t *testing.T) {
 					t.Errorf("outcome %+v", o)
 				}
 				synctest.Wait()
-				if cause, _ := b.engine.gate.paused(); cause == nil {
+				if _, cause := b.engine.gate.paused(); cause == nil {
 					t.Error("the inbox is not paused")
 				}
 				stop()

@@ -70,11 +70,11 @@ func (g *gate) wait(ctx context.Context) error {
 	}
 }
 
-// paused gives the cause and the start of the present episode, or nil.
-func (g *gate) paused() (cause error, since time.Time) { //nolint:staticcheck // ST1008: the cause is what is asked, not a fault of asking
+// paused gives the start and the cause of the present episode, or nil.
+func (g *gate) paused() (since time.Time, cause error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.cause, g.since
+	return g.since, g.cause
 }
 
 // shut stops the flow of work because of an error of the surroundings.

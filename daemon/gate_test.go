@@ -69,7 +69,7 @@ func TestGatePausesUntilTheProbeIsWell(t *testing.T) {
 		if g.passes() {
 			t.Fatal("work goes on while the probe fails")
 		}
-		if cause, since := g.paused(); cause == nil || time.Since(since) < time.Hour {
+		if since, cause := g.paused(); cause == nil || time.Since(since) < time.Hour {
 			t.Errorf("paused: %v since %s", cause, since)
 		}
 		g.wantLines(t, 1)
@@ -83,7 +83,7 @@ func TestGatePausesUntilTheProbeIsWell(t *testing.T) {
 		}
 		g.passed()
 		g.wantLines(t, 2)
-		if cause, _ := g.paused(); cause != nil {
+		if _, cause := g.paused(); cause != nil {
 			t.Errorf("still paused for %v", cause)
 		}
 		if len(g.told) != 2 || !g.told[0] || g.told[1] {

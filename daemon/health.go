@@ -46,7 +46,7 @@ func (d *Daemon) workPart() Part {
 		return broken("work", fmt.Errorf("a worker has been silent for %s", silence.Round(time.Second)),
 			"restart the daemon; the study goes on elsewhere or is refused after its attempts")
 	}
-	if cause, since := d.gate.paused(); cause != nil {
+	if since, cause := d.gate.paused(); cause != nil {
 		return broken("work", fmt.Errorf("paused for %s: %w", time.Since(since).Round(time.Second), cause),
 			"cure the cause; work goes on by itself")
 	}
