@@ -1,0 +1,94 @@
+"""Command line: python -m neurotriage_training COMMAND; results to standard output, progress to standard error."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from . import plans, train
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="neurotriage_training", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True)
+    for name, text in (
+        ("ship", "train, calibrate, test and export the shipped model, with results and model card"),
+        ("train", "the training stages only"),
+        ("export", "calibrate, test and export what has been trained"),
+    ):
+        one = commands.add_parser(name, help=text)
+        one.add_argument("--data", type=Path, required=True, help="folder with manifest.csv, or one folder per class")
+        one.add_argument("--weights", type=Path, help="state dict or checkpoint to start from")
+        one.add_argument("--run", type=Path, help="checkpoints and caches (default training/runs/first)")
+        one.add_argument("--model", type=Path, help="where model.onnx goes (default classifier/model)")
+        one.add_argument("--results", type=Path, help="where figures go (default training/results)")
+        one.add_argument("--document", type=Path, help="the model card in words (default docs/MODEL_CARD.md)")
+        one.add_argument(
+            "--foreign", type=Path, nargs="*", default=[], help="DICOM folders of other bodies and modalities"
+        )
+        one.add_argument("--threads", type=int, default=2, help="the shipped weights were made with 2")
+        one.add_argument("--tiny", action="store_true", help="a run of seconds that exercises everything")
+        one.add_argument("--without-atlas", action="store_true", help="train without the healthy volumes")
+    one = commands.add_parser("evaluate", help="a model file on pictures in one folder per class, as JSON")
+    one.add_argument("folder", type=Path)
+    one.add_argument("--model", type=Path, default=None)
+    one = commands.add_parser("golden", help="write the recipe's golden fixtures for the Go tests")
+    one.add_argument("--out", type=Path, required=True)
+    one.add_argument("--model", type=Path, default=None)
+    one = commands.add_parser("tensor", help="tensor and scores of one PNG, JPEG or DICOM slice, as JSON")
+    one.add_argument("file", type=Path)
+    one.add_argument("--model", type=Path, default=None)
+    one.add_argument("--frame", type=int, default=1)
+    return top
+
+
+def _stages(arguments: argparse.Namespace) -> tuple[train.Plan, ...]:
+    if arguments.tiny:
+        return plans.tiny()
+    return tuple(replace(p, threads=arguments.threads, atlas=not arguments.without_atlas) for p in plans.FIRST)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from . import data, pools, ship
+
+    places = ship.Places(
+        arguments.data,
+        **{name: value for name in ("run", "model", "results", "document") if (value := getattr(arguments, name))},
+        foreign=tuple(arguments.foreign),
+    )
+    stages = _stages(arguments)
+    if not arguments.without_atlas and not arguments.tiny and len(pools.atlases()) < 2:
+        print(
+            "the healthy volumes that train as normals are missing; "
+            "run training/setup.sh --atlas, or pass --without-atlas for another model",
+            file=sys.stderr,
+        )
+        return 2
+    slices = data.load(arguments.data)
+    history = ship.learn(stages, slices, places, arguments.weights)
+    if arguments.command != "train":
+        summary = ship.finish(stages, slices, places, history)
+        print(json.dumps(summary["headline"], indent=2))
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = parser().parse_args(argv)
+    if arguments.command in {"ship", "train", "export"}:
+        return _train(arguments)
+    from . import fixtures, inspect_slice
+
+    if arguments.command == "golden":
+        fixtures.write(arguments.out, arguments.model)
+    elif arguments.command == "tensor":
+        print(json.dumps(inspect_slice.describe(arguments.file, arguments.model, arguments.frame)))
+    else:
+        print(json.dumps(inspect_slice.evaluate(arguments.folder, arguments.model), indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

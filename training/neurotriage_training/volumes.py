@@ -1,0 +1,73 @@
+"""Healthy volumes: the atlas that trains (NIfTI) and the probes (NIfTI, zipped DICOM)."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+_NIFTI_TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2"}
+
+
+@dataclass(frozen=True)
+class Volume:
+    """Voxels by (x right to left, y back to front, z upwards), as in an atlas; spacing in mm along them."""
+
+    voxels: npt.NDArray[np.float32]
+    spacing: tuple[float, float, float]
+
+    def plane(
+        self, axis: int, low: float, high: float, step: int
+    ) -> Iterator[tuple[npt.NDArray[np.float32], tuple[float, float]]]:
+        """Slices across `axis` between the fractions `low` and `high`, with (row, column) spacing.
+
+        The way radiologists see them: the front on top across z, the crown on top across x and y.
+        """
+        count = self.voxels.shape[axis]
+        others = [a for a in range(3) if a != axis]
+        for index in range(int(low * count), int(high * count), step):
+            flat = np.take(self.voxels, index, axis=axis)
+            yield np.ascontiguousarray(flat.T[::-1]), (self.spacing[others[1]], self.spacing[others[0]])
+
+
+def read_nifti(path: Path) -> Volume:
+    """A NIfTI-1 file, plain or gzipped; scaling is left out, the recipe windows each slice anyway."""
+    raw = path.read_bytes()
+    if raw[:2] == b"\x1f\x8b":
+        raw = gzip.decompress(raw)
+    order = "<" if struct.unpack("<i", raw[:4])[0] == 348 else ">"
+    dims = struct.unpack(order + "8h", raw[40:56])
+    code = struct.unpack(order + "h", raw[70:72])[0]
+    steps = struct.unpack(order + "8f", raw[76:108])
+    offset = int(struct.unpack(order + "f", raw[108:112])[0])
+    shape = tuple(dims[1:4])
+    voxels = np.frombuffer(raw, dtype=order + _NIFTI_TYPES[code], count=int(np.prod(shape)), offset=offset)
+    return Volume(voxels.reshape(shape, order="F").astype(np.float32), (steps[1], steps[2], steps[3]))
+
+
+def read_dicom_zip(path: Path) -> Volume:
+    """One axial series in a zip (columns to the left, rows to the back), stacked by position along the normal."""
+    import pydicom
+
+    slices = []
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.endswith("/"):
+                continue
+            file = pydicom.dcmread(io.BytesIO(archive.read(name)), force=True)
+            if "PixelData" not in file:
+                continue
+            along = np.cross(file.ImageOrientationPatient[:3], file.ImageOrientationPatient[3:])
+            slices.append((float(np.dot(along, file.ImagePositionPatient)), file))
+    slices.sort(key=lambda pair: pair[0])
+    step = abs(slices[1][0] - slices[0][0])
+    row, column = (float(v) for v in slices[0][1].PixelSpacing)
+    stack = np.stack([file.pixel_array.astype(np.float32) for _, file in slices])
+    return Volume(np.ascontiguousarray(stack.transpose(2, 1, 0)[:, ::-1]), (column, row, step))

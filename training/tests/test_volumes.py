@@ -1,0 +1,68 @@
+"""Volumes come out upright, whichever file they are in."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from neurotriage_training import volumes
+
+SHAPE = (10, 12, 14)
+"""x right to left, y back to front, z upwards."""
+
+
+def marked() -> np.ndarray:
+    """A head whose front is 50, whose crown is 100 and whose left is 20."""
+    voxels = np.zeros(SHAPE, np.int16)
+    voxels[:, -1, :], voxels[:, :, -1], voxels[-1, 1:-1, 1:-1] = 50, 100, 20
+    return voxels
+
+
+def as_nifti(path: Path) -> volumes.Volume:
+    header = bytearray(352)
+    header[0:4] = struct.pack("<i", 348)
+    header[40:56] = struct.pack("<8h", 3, *SHAPE, 1, 1, 1, 1)
+    header[70:72] = struct.pack("<h", 4)
+    header[76:108] = struct.pack("<8f", 1, 0.5, 0.75, 2, 0, 0, 0, 0)
+    header[108:112] = struct.pack("<f", 352)
+    path.write_bytes(bytes(header) + marked().tobytes(order="F"))
+    return volumes.read_nifti(path)
+
+
+def as_dicom(path: Path) -> volumes.Volume:
+    """Axial slices, stored from the crown downwards: rows go to the back, columns to the left."""
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian
+
+    with zipfile.ZipFile(path, "w") as archive:
+        for z in reversed(range(SHAPE[2])):
+            file = Dataset()
+            file.file_meta = FileMetaDataset()
+            file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+            file.Rows, file.Columns = SHAPE[1], SHAPE[0]
+            file.BitsAllocated = file.BitsStored = 16
+            file.HighBit, file.PixelRepresentation, file.SamplesPerPixel = 15, 1, 1
+            file.PhotometricInterpretation = "MONOCHROME2"
+            file.ImageOrientationPatient, file.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [0, 0, 2.0 * z]
+            file.PixelSpacing = [0.75, 0.5]
+            file.PixelData = np.ascontiguousarray(marked()[:, ::-1, z].T).tobytes()
+            buffer = io.BytesIO()
+            file.save_as(buffer, enforce_file_format=False, little_endian=True, implicit_vr=False)
+            archive.writestr(f"{z}.dcm", buffer.getvalue())
+    return volumes.read_dicom_zip(path)
+
+
+@pytest.mark.parametrize("make", [as_nifti, as_dicom])
+def test_slices_are_upright(tmp_path: Path, make) -> None:
+    volume = make(tmp_path / "volume")
+    assert volume.voxels.shape == SHAPE and volume.spacing == (0.5, 0.75, 2.0)
+    axial, spacing = next(iter(volume.plane(2, 0.5, 1, 1)))
+    assert spacing == (0.75, 0.5) and (axial[0] == 50).all() and (axial[1:-1, -1] == 20).all()
+    coronal, spacing = next(iter(volume.plane(1, 0.5, 1, 1)))
+    assert spacing == (2.0, 0.5) and (coronal[0] == 100).all()
+    sagittal, spacing = next(iter(volume.plane(0, 0.5, 1, 1)))
+    assert spacing == (2.0, 0.75) and (sagittal[0] == 100).all() and (sagittal[1:, -1] == 50).all()

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# The shipped model from the data: trains, calibrates, tests, exports, writes results and the model card.
+#   training/train.sh --data DIR [--weights FILE] [further options of `python -m neurotriage_training train`]
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+case " $* " in *" --without-atlas "*) "$here/setup.sh" ;; *) "$here/setup.sh" --atlas ;; esac
+# Pictures of other bodies and modalities for the out-of-domain probe come with a Go module that the daemon uses.
+foreign=()
+if command -v go >/dev/null && module=$(cd "$here/.." && go list -m -f '{{.Dir}}' github.com/suyashkumar/dicom 2>/dev/null); then
+  [ -d "$module/testdata" ] && foreign=(--foreign "$module/testdata")
+fi
+# Waiting threads that spin steal the cores from the working ones.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
+exec "$here/../.venv-training/bin/python" -m neurotriage_training ship "${foreign[@]}" "$@"
