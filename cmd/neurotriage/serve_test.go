@@ -211,7 +211,7 @@ func TestDeadLetters(t *testing.T) {
 		t.Errorf("job %+v replays event %s", job, letters[0].EventID)
 	}
 	kit.Until(t, "the replayed study is read", func() bool {
-		return strings.Contains(get(t, s.at.HTTP+"v1/studies/"+kit.UID("coded")), `"glioma_review"`)
+		return strings.Contains(get(t, s.at.HTTP+"v1/studies/"+kit.UID("coded")), `"disposition": "glioma_review"`)
 	})
 	// Nothing is left to replay: the letter is not the last word any more.
 	got := b.run("deadletter", "replay", "--all").want(t, exitDone)
