@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from neurotriage_training import volumes
 
 SHAPE = (10, 12, 14)
