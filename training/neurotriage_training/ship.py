@@ -67,7 +67,7 @@ def _part(places: Places, slices: list[data.Slice], folds: tuple[int, ...], plan
 
 def load_model(places: Places, stages: tuple[train.Plan, ...]) -> SliceClassifier:
     """The running average at the end of the last stage."""
-    stored = torch.load(places.run / f"stage{len(stages)}" / "checkpoint.pt", map_location="cpu", weights_only=True)
+    stored = torch.load(places.run / f"stage{len(stages)}" / "checkpoint.pt", map_location="cpu", weights_only=False)
     model = SliceClassifier(stages[-1].dropout)
     model.load_state_dict(stored["average"])
     return model.eval()

@@ -169,7 +169,7 @@ class Trainer:
         path = self.run / "checkpoint.pt"
         if not path.is_file():
             return False
-        stored = torch.load(path, map_location=self.device, weights_only=True)
+        stored = torch.load(path, map_location=self.device, weights_only=False)
         if stored["plan"] != asdict(self.plan):
             raise ValueError(f"{path} belongs to another plan; choose another --run folder or remove it")
         self.model.load_state_dict(stored["model"])
@@ -192,7 +192,8 @@ def cell_loss(found: Tensor, y: Tensor, where: Tensor) -> Tensor:
 
 def start_from(trainer: Trainer, weights: Path) -> None:
     """Begin from given weights (a state dict, or a checkpoint's running average)."""
-    stored = torch.load(weights, map_location=trainer.device, weights_only=True)
+    # Loads pickled data: only files of one's own. PyTorch 1.13 cannot read floats with weights_only.
+    stored = torch.load(weights, map_location=trainer.device, weights_only=False)
     state = stored.get("average", stored)
     if trainer.locator and stored.get("locator"):
         trainer.locator.load_state_dict(stored["locator"])
