@@ -21,7 +21,7 @@ import (
 	"neurotriage/worklist"
 )
 
-// Bounds of one HTTP exchange. Nothing that the daemon serves takes a body.
+// Bounds of one HTTP exchange.
 const (
 	headerTime   = 5 * time.Second
 	readTime     = 15 * time.Second
@@ -29,6 +29,7 @@ const (
 	idleTime     = 2 * time.Minute
 	headerBytes  = 16 << 10
 	requestBytes = 64 << 10
+	farewell     = time.Second // for exchanges that are under way when the daemon stops
 )
 
 // openHTTP listens, so that a taken port is an error of the start, and serves.
@@ -65,7 +66,13 @@ func (d *Daemon) openHTTP(ctx context.Context) error {
 	}()
 	d.stack.add("the http listener", func(ctx context.Context) error {
 		endStreams()
-		return errors.Join(server.Shutdown(ctx), server.Close())
+		ctx, cancel := context.WithTimeout(ctx, farewell)
+		defer cancel()
+		// A viewer that hangs on, or a connection that never asked anything, is cut off: neither holds up the work's own end.
+		if err := server.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			return errors.Join(err, server.Close())
+		}
+		return server.Close()
 	})
 	d.addresses.HTTP = scheme + "://" + listener.Addr().String() + "/"
 	return nil

@@ -296,10 +296,15 @@ func TestALostStoreIsMadeAgain(t *testing.T) {
 	server.Wipe(t)
 	server.Start(t)
 	kit.Until(t, "the streams are back", func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
 		_, _ = bus.Inbox().Next(ctx)
-		_, err := js.Stream(t.Context(), "TRIAGE") // ctx is mostly used up
+		for _, stream := range []string{"IMAGING", "TRIAGE", "TRIAGE_DEADLETTER", "KV_triage_worklist", "OBJ_triage_media"} {
+			if _, err := js.Stream(t.Context(), stream); err != nil { // ctx is mostly used up
+				return false
+			}
+		}
+		_, err := js.Consumer(t.Context(), "IMAGING", "neurotriage") // the last that is made
 		return err == nil
 	})
 	kit.Until(t, "a study is taken", func() bool {
