@@ -56,7 +56,7 @@ func main() {
 	flag.StringVar(&o.python, "python", "", "python with pydicom, numpy and onnxruntime; empty leaves the peer out")
 	flag.StringVar(&o.binary, "binary", "bin/neurotriage", "the daemon; empty leaves start-up and memory out")
 	flag.StringVar(&o.out, "out", "bench/results", "folder for endtoend.json and endtoend.md")
-	flag.IntVar(&o.rounds, "rounds", 5, "rounds of which the median counts")
+	flag.IntVar(&o.rounds, "rounds", 9, "rounds of which the median counts (the peer: a third of them)")
 	flag.Parse()
 	if err := run(context.Background(), o); err != nil {
 		fmt.Fprintln(os.Stderr, "endtoend:", err)
