@@ -85,13 +85,18 @@ type viewedKey struct {
 	Map    neurotriage.HeatMap `json:"map"`
 }
 
-func (b *Board) serveViewer(w http.ResponseWriter, r *http.Request) {
+// entryReading finds the study that the address names, and its reading.
+func (b *Board) entryReading(r *http.Request) (Entry, *neurotriage.Reading, error) {
 	entry, err := b.entry(r)
 	if err != nil {
-		b.fail(w, err)
-		return
+		return Entry{}, nil, err
 	}
 	reading, err := b.reading(r.Context(), entry.FindingID)
+	return entry, reading, err
+}
+
+func (b *Board) serveViewer(w http.ResponseWriter, r *http.Request) {
+	entry, reading, err := b.entryReading(r)
 	if err != nil {
 		b.fail(w, err)
 		return
@@ -136,12 +141,7 @@ func title(reading *neurotriage.Reading, number int) string {
 // serveSlice gives a slice from where the study lies, else, for key slices,
 // from what was stored beside the finding.
 func (b *Board) serveSlice(w http.ResponseWriter, r *http.Request) {
-	entry, err := b.entry(r)
-	if err != nil {
-		b.fail(w, err)
-		return
-	}
-	reading, err := b.reading(r.Context(), entry.FindingID)
+	entry, reading, err := b.entryReading(r)
 	if err != nil {
 		b.fail(w, err)
 		return

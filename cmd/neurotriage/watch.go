@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"neurotriage"
+	"neurotriage/events"
 )
 
 func (a *app) watchCommand() *cobra.Command {
@@ -33,19 +34,15 @@ restarts of the daemon, until Ctrl-C.`,
 }
 
 func (a *app) watch(ctx context.Context, url string, asJSON bool) error {
-	settings, err := a.settings(overrides{keyNATSURL: url})
-	if err != nil {
-		return err
-	}
-	bus, err := a.connect(ctx, settings)
-	if err != nil {
-		return err
-	}
-	defer bus.Close()
+	return a.withBus(ctx, url, func(bus *events.Bus) error { return a.follow(ctx, bus, asJSON) })
+}
+
+// follow prints findings until ctx ends or nobody reads them any more.
+func (a *app) follow(ctx context.Context, bus *events.Bus, asJSON bool) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var broken error // of writing: nobody reads any more
-	err = bus.Watch(ctx, func(finding neurotriage.Finding) {
+	err := bus.Watch(ctx, func(finding neurotriage.Finding) {
 		if broken = a.writeFinding(finding, asJSON); broken != nil {
 			stop(broken)
 		}

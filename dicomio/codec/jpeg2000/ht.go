@@ -63,7 +63,7 @@ func (w *workspace) decodeHigh(b *block, planes int) error {
 	h.suffix[suffix-2] |= 0x0F
 	d := &highDecoder{
 		magnitudes: lowBits{src: data[:len(data)-suffix]},
-		runs:       runDecoder{src: h.suffix},
+		runs:       runDecoder{raw: raw{src: h.suffix}},
 		codes:      newBackward(h.suffix, data[len(data)-2]),
 		values:     w.values, width: b.width(), height: b.height(), plane: plane, most: b.planes + 2,
 	}
@@ -307,12 +307,10 @@ func (b *backward) prefix() (u, suffix int) {
 	return 5, 5
 }
 
-// runDecoder is the adaptive run-length decoder of T.814 7.3.3 (MEL).
+// runDecoder is the adaptive run-length decoder of T.814 7.3.3 (MEL). Its bits
+// are stuffed as those of the raw passes.
 type runDecoder struct {
-	src   []byte
-	pos   int
-	byte  byte
-	left  int
+	raw
 	state int
 	run   int
 	one   bool
@@ -330,7 +328,7 @@ func (r *runDecoder) next() bool {
 			r.state = min(r.state+1, len(runExponents)-1)
 		} else {
 			for range exponent {
-				r.run = r.run<<1 | r.bit()
+				r.run = r.run<<1 | int(r.bit())
 			}
 			r.state = max(r.state-1, 0)
 			r.one = true
@@ -342,20 +340,4 @@ func (r *runDecoder) next() bool {
 	}
 	r.one = false
 	return true
-}
-
-func (r *runDecoder) bit() int {
-	if r.left == 0 {
-		r.left = 8
-		if r.byte == 0xFF {
-			r.left = 7
-		}
-		r.byte = 0xFF
-		if r.pos < len(r.src) {
-			r.byte = r.src[r.pos]
-			r.pos++
-		}
-	}
-	r.left--
-	return int(r.byte>>r.left) & 1
 }
