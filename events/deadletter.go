@@ -183,9 +183,26 @@ func (b *Bus) announce(ctx context.Context, job neurotriage.Job, text []byte) er
 	msg := nats.NewMsg(b.names.available())
 	msg.Header.Set("Content-Type", event.ApplicationCloudEventsJSON)
 	msg.Data = text
-	_, err := b.publish(ctx, "announcement", msg, jetstream.WithMsgID(job.EventID))
+	err := b.publishAgain(ctx, msg, jetstream.WithMsgID(job.EventID))
 	if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse) {
 		return fmt.Errorf("%w: no stream takes announcements: start the daemon once, which makes it", err)
 	}
 	return err
+}
+
+// lostAnswers is how often an announcement is sent again after no answer came.
+const lostAnswers = 2
+
+// publishAgain publishes a message that carries its id, and sends it again when
+// no answer came over a connection that stands: what was sent while the server
+// went away is lost without a word. The id keeps the repeat from counting twice.
+func (b *Bus) publishAgain(ctx context.Context, msg *nats.Msg, opts ...jetstream.PublishOpt) error {
+	for sent := 0; ; sent++ {
+		_, err := b.publish(ctx, "announcement", msg, opts...)
+		var denied *PermissionError
+		lost := errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && b.link.since().IsZero() && !errors.As(err, &denied)
+		if !lost || sent == lostAnswers {
+			return err
+		}
+	}
 }
