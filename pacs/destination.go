@@ -18,6 +18,9 @@ type Parcel struct {
 	// Study holds the headers, the patient's among them. Of a refused study it
 	// may hold no more than the UID.
 	Study neurotriage.Study
+	// Sources are the names under which rules know where the study came from: a
+	// root's, a sending source's, an archive's.
+	Sources []string
 	// Objects are the report objects in the order in which they should arrive.
 	Objects []Object
 	// Superseded says that a newer finding of the study is in force. Archives
