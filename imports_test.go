@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"classifier/onnx/library": {},
 	"classifier/model":        {},
 	"pacs":                    {"dicomio"},
+	"pacs/dimse":              {}, // the upper layer: standard library only, not even the vocabulary
 	"report":                  {"dicomio"},
 	"alert":                   {},
 	"audit":                   {},
