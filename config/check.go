@@ -22,7 +22,7 @@ var (
 // Check reports everything in the values that must not be, as a *FaultError.
 // It opens nothing.
 func (c Config) Check() error {
-	check := checker{config: &c, all: keys()}
+	check := checker{config: &c, all: c.keys()}
 	check.values()
 	check.paths()
 	check.nats()
@@ -30,6 +30,7 @@ func (c Config) Check() error {
 	check.listeners()
 	check.dicomweb()
 	check.limits()
+	check.pacs()
 	return check.faults.err()
 }
 
@@ -231,7 +232,7 @@ func (c *checker) limits() {
 // client that reads the same configuration may not be allowed to read them all.
 // Roots are not opened: a share that is not there yet is no configuration fault.
 func (c Config) CheckFiles() error {
-	check := checker{config: &c, all: keys()}
+	check := checker{config: &c, all: c.keys()}
 	for _, k := range check.all {
 		if path := k.texts(&c); k.isFile && path[0] != "" {
 			if err := readable(path[0]); err != nil {

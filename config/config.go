@@ -37,6 +37,7 @@ type Config struct {
 	Model       Model             `json:"model"`
 	ONNXRuntime ONNXRuntime       `json:"onnxruntime"`
 	Work        Work              `json:"work"`
+	PACS        PACS              `json:"pacs"`
 	Privacy     Privacy           `json:"privacy"`
 	Insecure    Insecure          `json:"insecure"`
 
@@ -176,7 +177,7 @@ type Privacy struct {
 
 // Insecure overrides safety rules, each by name, so that a search finds them.
 type Insecure struct {
-	ListenBeyondLoopback []string `json:"listen_beyond_loopback" config:"enum=http|nats.embedded"`
+	ListenBeyondLoopback []string `json:"listen_beyond_loopback" config:"enum=http|nats.embedded|pacs.receive"`
 }
 
 // Default returns what holds when nothing is configured. StateDir is empty:
@@ -216,6 +217,7 @@ func Default() Config {
 			NotFoundGrace:   time.Minute,
 			ShutdownTimeout: 20 * time.Second,
 		},
+		PACS:     defaultPACS(),
 		Insecure: Insecure{ListenBeyondLoopback: []string{}},
 	}
 }

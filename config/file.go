@@ -71,6 +71,8 @@ func (r *fileReader) pair(path string, name, value *yaml.Node) {
 	known := func(k key) bool { return k.path == path }
 	below := func(k key) bool { return strings.HasPrefix(k.path, path+".") }
 	switch at := slices.IndexFunc(r.all, known); {
+	case at >= 0 && r.all[at].fields != nil:
+		r.table(r.all[at], value)
 	case at >= 0:
 		r.value(r.all[at], value)
 	case slices.ContainsFunc(r.all, below):

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// key is one setting: a leaf of Config. The config tag is a list, separated by
-// commas, of
+// key is one setting: a leaf of Config, or a table, which is a map from names
+// to structs (see table.go). The config tag is a list, separated by commas, of
 //
 //	live       can change while the daemon runs
 //	secret     is never shown
@@ -21,15 +21,21 @@ import (
 //	file       names a file that has to be readable when the daemon starts
 //	enum=a|b   allows these values, for each element of a list
 //	min= max=  bound the value, written as in the file
+//	default=   is what a field of a table's entry begins with
 type key struct {
 	path  string // dotted
 	typ   reflect.Type
 	index []int // for reflect.Value.FieldByIndex
 
+	fields []key  // of a table: those of each entry, with paths below it
+	name   string // of a table's entry
+	inner  []int  // of a table's entry: the field's index in the struct
+
 	live, secret, userinfo, isPath, isFile bool
 
 	enum     []string
 	min, max string
+	initial  string
 }
 
 // keys lists every setting in the order of the struct.
@@ -48,7 +54,11 @@ func keysOf(typ reflect.Type, prefix string, index []int) []key {
 			all = append(all, keysOf(field.Type, path+".", at)...)
 			continue
 		}
-		all = append(all, newKey(path, field, at))
+		k := newKey(path, field, at)
+		if isTable(field.Type) {
+			k.fields = keysOf(field.Type.Elem(), "", nil)
+		}
+		all = append(all, k)
 	}
 	return all
 }
@@ -75,6 +85,8 @@ func newKey(path string, field reflect.StructField, index []int) key {
 			k.min = value
 		case "max":
 			k.max = value
+		case "default":
+			k.initial = value
 		default:
 			panic("config: tag of " + path + ": unknown word " + name) // a slip of ours, seen by every test
 		}
@@ -84,10 +96,17 @@ func newKey(path string, field reflect.StructField, index []int) key {
 
 // variable is the environment's name of the key.
 func (k key) variable() string {
-	return envPrefix + strings.ToUpper(strings.ReplaceAll(k.path, ".", "_"))
+	return envPrefix + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(k.path))
 }
 
-func (k key) get(c *Config) reflect.Value { return reflect.ValueOf(c).Elem().FieldByIndex(k.index) }
+// get is the key's value; only that of a key outside of tables can be set.
+func (k key) get(c *Config) reflect.Value {
+	value := reflect.ValueOf(c).Elem().FieldByIndex(k.index)
+	if k.name != "" {
+		value = value.MapIndex(reflect.ValueOf(k.name)).FieldByIndex(k.inner)
+	}
+	return value
+}
 
 // The types a setting may have. Texts are the elements of a list or the
 // "name=path" pairs of a map, and a single text for all else.
@@ -108,6 +127,9 @@ func (k key) isList() bool { return k.typ == typeTexts || k.typ == typePrefixes 
 
 // parse turns texts into the key's value, or says what is allowed.
 func (k key) parse(texts []string) (any, error) {
+	if k.fields != nil {
+		return nil, checkEntryNames(texts)
+	}
 	switch k.typ {
 	case typeTexts:
 		for _, text := range texts {
@@ -254,6 +276,9 @@ func compare(a, b any) int {
 
 // texts is the reverse of parse.
 func (k key) texts(c *Config) []string {
+	if k.fields != nil {
+		return k.entryNames(c)
+	}
 	switch value := k.get(c).Interface().(type) {
 	case *float64:
 		if value == nil {

@@ -89,7 +89,11 @@ func merge(running, next Config) (Change, Config) {
 	var change Change
 	merged := running
 	merged.origins = make(map[string]string, len(running.origins))
-	for _, k := range keys() {
+	for _, k := range running.keys() {
+		if k.name != "" && !k.inside(&next) {
+			merged.origins[k.path] = running.Origin(k.path)
+			continue // the table's own key tells that the entry is gone
+		}
 		before, after := k.texts(&running), k.texts(&next)
 		origin := running.Origin(k.path)
 		switch {

@@ -52,7 +52,9 @@ func Load(options Options) (Config, error) {
 	)
 	defaults := Default()
 	for _, k := range layers.all {
-		layers.viper.SetDefault(k.path, k.layered(&defaults))
+		if k.fields == nil {
+			layers.viper.SetDefault(k.path, k.layered(&defaults))
+		}
 	}
 	if file := cmp.Or(options.File, env[envFile]); file != "" {
 		layers.addFile(file, &faults)
@@ -64,6 +66,7 @@ func Load(options Options) (Config, error) {
 	if err := layers.fill(&config); err != nil {
 		return config, fmt.Errorf("fill the configuration: %w", err) // a slip of ours: keys and types are known
 	}
+	config.noNilTables()
 	if config.StateDir == "" {
 		config.StateDir, config.origins["state_dir"] = stateDir(env)
 	}
@@ -124,7 +127,9 @@ func (l *layering) addFile(file string, faults *complaints) {
 	}
 	values := map[string]any{}
 	for _, entry := range readFile(file, data, l.all, faults) {
-		if value, ok := l.value(entry.key, entry.texts, entry.origin, filepath.Dir(absolute), faults); ok {
+		if entry.key.fields != nil {
+			l.declare(entry.key, entry.texts[0], entry.origin)
+		} else if value, ok := l.value(entry.key, entry.texts, entry.origin, filepath.Dir(absolute), faults); ok {
 			nest(values, strings.Split(entry.key.path, "."), value)
 		}
 	}
@@ -146,6 +151,7 @@ func nest(tree map[string]any, path []string, value any) {
 
 // addEnvironment sets what the environment overrides.
 func (l *layering) addEnvironment(env map[string]string, faults *complaints) {
+	l.declareVariables(env)
 	known := []string{envFile}
 	for _, k := range l.all {
 		known = append(known, k.variable())
@@ -154,16 +160,22 @@ func (l *layering) addEnvironment(env map[string]string, faults *complaints) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
-		reserved := slices.Contains(reservedVariables, name) || strings.HasPrefix(name, testPrefix)
-		if strings.HasPrefix(name, envPrefix) && !reserved && !slices.Contains(known, name) {
+		if ours(name) && !slices.Contains(known, name) {
 			faults.add(name, "", "", "unknown variable of the environment%s", didYouMean(name, known))
 		}
 	}
 }
 
+// ours reports whether a variable of the environment is configuration.
+func ours(name string) bool {
+	reserved := slices.Contains(reservedVariables, name) || strings.HasPrefix(name, testPrefix)
+	return strings.HasPrefix(name, envPrefix) && !reserved
+}
+
 // addFlags sets what flags override. They come after the environment, since
 // viper has one layer above the file that both fit into.
 func (l *layering) addFlags(flags map[string]string, faults *complaints) {
+	l.declareFlags(flags)
 	names := make([]string, 0, len(l.all))
 	for _, k := range l.all {
 		names = append(names, k.path)
@@ -180,6 +192,10 @@ func (l *layering) addFlags(flags map[string]string, faults *complaints) {
 
 // override takes one text; lists are separated by commas.
 func (l *layering) override(k key, text, origin string, faults *complaints) {
+	if k.fields != nil {
+		faults.add(k.path, "", origin, "allowed are keys of its entries, such as %s.NAME.%s", k.path, k.fields[0].path)
+		return
+	}
 	texts := []string{text}
 	if k.isList() {
 		texts = []string{}

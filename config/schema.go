@@ -37,15 +37,24 @@ func Schema() ([]byte, error) {
 				return object(comments[strings.Join(names[:i+1], ".")])
 			})
 		}
-		leaf := k.schema(&defaults)
-		leaf["description"] = comments[k.path]
-		if bounds := k.bounds(); bounds != "" {
-			leaf["description"] = comments[k.path] + " Allowed: " + bounds + "."
+		if k.fields != nil {
+			child(section, names[len(names)-1], func() map[string]any { return k.tableSchema(comments) })
+			continue
 		}
+		leaf := k.schema(&defaults)
+		leaf["description"] = k.described(comments[k.path])
 		child(section, names[len(names)-1], func() map[string]any { return leaf })
 	}
 	text, err := json.MarshalIndent(root, "", "  ")
 	return append(text, '\n'), err
+}
+
+// described adds the bounds to what the sample says about the key.
+func (k key) described(comment string) string {
+	if bounds := k.bounds(); bounds != "" {
+		return comment + " Allowed: " + bounds + "."
+	}
+	return comment
 }
 
 func object(description string) map[string]any {
@@ -67,7 +76,11 @@ func child(parent map[string]any, name string, make func() map[string]any) map[s
 
 // schema describes the values that the key takes in a file.
 func (k key) schema(defaults *Config) map[string]any {
-	texts := k.texts(defaults)
+	return k.schemaOf(k.texts(defaults))
+}
+
+// schemaOf is the same with the texts of the default.
+func (k key) schemaOf(texts []string) map[string]any {
 	s := map[string]any{}
 	switch k.typ {
 	case typeString:
@@ -128,18 +141,23 @@ func sampleComments() (map[string]string, error) {
 		return nil, fmt.Errorf("read the sample configuration: %w", err)
 	}
 	comments := map[string]string{}
+	var broken error
 	var walk func(prefix string, node *yaml.Node)
 	walk = func(prefix string, node *yaml.Node) {
 		for i := 0; i+1 < len(node.Content); i += 2 {
 			name, value := node.Content[i], node.Content[i+1]
-			comments[prefix+name.Value] = prose(name.HeadComment)
+			text, example := cutExample(name.HeadComment)
+			comments[prefix+name.Value] = prose(text)
+			if err := exampleComments(comments, prefix+name.Value, example); err != nil && broken == nil {
+				broken = err
+			}
 			if value.Kind == yaml.MappingNode {
 				walk(prefix+name.Value+".", value)
 			}
 		}
 	}
 	walk("", document.Content[0])
-	return comments, nil
+	return comments, broken
 }
 
 // prose makes one line of a comment, without its marks.

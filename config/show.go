@@ -11,11 +11,20 @@ import (
 // loaded again, save for the secrets.
 func (c Config) Show() (string, error) {
 	root := &yaml.Node{Kind: yaml.MappingNode}
-	for _, k := range keys() {
+	for _, k := range c.keys() {
 		section := root
 		names := strings.Split(k.path, ".")
 		for _, name := range names[:len(names)-1] {
 			section = sectionOf(section, name)
+		}
+		if k.fields != nil {
+			for _, name := range append([]string{""}, k.entryNames(&c)...) {
+				table := sectionOf(section, names[len(names)-1])
+				if name != "" { // entries without a field, too
+					sectionOf(table, name)
+				}
+			}
+			continue
 		}
 		value := k.node(&c)
 		comment := ""
