@@ -39,6 +39,7 @@ type Entry struct {
 	Updated          time.Time            `json:"updated"`
 	Assessed         *Assessed            `json:"assessed,omitempty"`     // the newest verdict on a finding of the study
 	Acknowledged     *Assessed            `json:"acknowledged,omitempty"` // the newest acknowledgement of an alert
+	Deliveries       map[string]Delivery  `json:"deliveries,omitempty"`   // by destination
 }
 
 // Announcement tells announcements of one study apart and puts them in order.

@@ -2,7 +2,6 @@ package events
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -204,10 +203,7 @@ func (i *Inbox) HandBack(ctx context.Context, job neurotriage.Job, delay time.Du
 			i.bus.holds.setUnsure(job.EventID, true) // the next attempt of this process makes up for it
 		}
 	}
-	nak, _ := json.Marshal(struct {
-		Delay time.Duration `json:"delay"`
-	}{max(delay, 0)})
-	return errors.Join(i.settle(ctx, job, "-NAK "+string(nak)), noted)
+	return errors.Join(i.settle(ctx, job, nak(delay)), noted)
 }
 
 // Terminate ends a job that was refused; nobody gets it again.
