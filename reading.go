@@ -8,6 +8,8 @@ type Reading struct {
 	Labels  []string        `json:"labels"` // column order of the probabilities below
 	Series  []SeriesReading `json:"series"` // the eligible series, in study order
 	Keys    []KeyImage      `json:"keys"`   // in the order of Finding.KeySlices
+	// Replaced are the reports of the finding that Finding.Replaces names.
+	Replaced []ReportRef `json:"replaced,omitempty"`
 }
 
 // SeriesReading holds the scores of one eligible series, slice by slice.

@@ -37,6 +37,7 @@ const (
 type Refusal struct {
 	Reason Reason
 	Err    error
+	Study  *Study // its headers, when they could be read and speak of one patient; else nil
 }
 
 // Refuse makes a refusal; the format is that of fmt.Errorf.

@@ -8,10 +8,15 @@ type Study struct {
 	UID             string   `json:"study_instance_uid"`
 	Patient         Patient  `json:"patient"`
 	AccessionNumber string   `json:"accession_number,omitempty"`
-	Date            string   `json:"study_date,omitempty"` // DICOM DA, YYYYMMDD
-	Time            string   `json:"study_time,omitempty"` // DICOM TM, HHMMSS.FFFFFF
+	ID              string   `json:"study_id,omitempty"`
+	Date            string   `json:"study_date,omitempty"`               // DICOM DA, YYYYMMDD
+	Time            string   `json:"study_time,omitempty"`               // DICOM TM, HHMMSS.FFFFFF
+	UTCOffset       string   `json:"timezone_offset_from_utc,omitempty"` // of Time, ±HHMM; most studies do not say
 	Description     string   `json:"study_description,omitempty"`
-	Series          []Series `json:"series"` // sorted by series number, then UID
+	Referring       Person   `json:"referring_physician_name,omitempty"`
+	PlacerOrder     string   `json:"placer_order,omitempty"` // (0040,2016), the order's number with who asked for it
+	FillerOrder     string   `json:"filler_order,omitempty"` // (0040,2017), and with who carries it out
+	Series          []Series `json:"series"`                 // sorted by series number, then UID
 	Warnings        []string `json:"warnings,omitempty"`
 	Skipped         int      `json:"skipped,omitempty"` // files beside the study that are not DICOM
 }
@@ -40,6 +45,7 @@ func (s Study) EligibleSOPs() []string {
 type Patient struct {
 	Name      string `json:"name,omitempty"`
 	ID        string `json:"id,omitempty"`
+	Issuer    string `json:"issuer_of_id,omitempty"` // who gave the ID
 	BirthDate string `json:"birth_date,omitempty"`
 	Sex       string `json:"sex,omitempty"`
 }
@@ -54,6 +60,21 @@ func (Patient) String() string { return redacted }
 
 // GoString keeps patients out of %#v.
 func (Patient) GoString() string { return redacted }
+
+// Person is the name of somebody who is not the patient, in DICOM's form. It
+// redacts itself when logged.
+type Person string
+
+// LogValue keeps names out of structured logs.
+func (Person) LogValue() slog.Value { return slog.StringValue(redactedPerson) }
+
+// String keeps names out of formatted text.
+func (Person) String() string { return redactedPerson }
+
+// GoString keeps names out of %#v.
+func (Person) GoString() string { return redactedPerson }
+
+const redactedPerson = "[person]"
 
 // SequenceKind is the kind of MR contrast a series shows.
 type SequenceKind string
@@ -115,6 +136,7 @@ func (s Series) Contrast() bool { return s.Sequence == T1C }
 type Slice struct {
 	SeriesInstanceUID string     `json:"series_instance_uid"`
 	SOPInstanceUID    string     `json:"sop_instance_uid"`
+	SOPClassUID       string     `json:"sop_class_uid,omitempty"`
 	Frame             int        `json:"frame"`    // from 1
 	Index             int        `json:"index"`    // place in Series.Slices, from 0
 	Position          float64    `json:"position"` // mm along the slice normal
