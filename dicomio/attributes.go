@@ -18,6 +18,9 @@ type attributes struct {
 	accession        string
 	date, clock      string
 	studyDescription string
+	studyID          string
+	utcOffset        string // of date and clock
+	referring        string // physician
 
 	seriesNumber   int
 	instanceNumber int
@@ -64,13 +67,14 @@ func read(v vetted) (attributes, error) {
 		sopUID: r.ascii(tag.SOPInstanceUID), sopClass: r.ascii(tag.SOPClassUID),
 		transferSyntax: v.transferSyntax,
 		patient: neurotriage.Patient{
-			Name: strings.TrimRight(r.text(tag.PatientName), "^= "), ID: r.text(tag.PatientID),
+			Name: strings.TrimRight(r.text(tag.PatientName), "^= "), ID: r.text(tag.PatientID), Issuer: r.text(tag.IssuerOfPatientID),
 			BirthDate: r.ascii(tag.PatientBirthDate), Sex: r.ascii(tag.PatientSex),
 		},
 		accession: r.text(tag.AccessionNumber),
 		date:      r.ascii(tag.StudyDate), clock: r.ascii(tag.StudyTime),
-		studyDescription: r.text(tag.StudyDescription),
-		seriesNumber:     r.integer(tag.SeriesNumber, 0), instanceNumber: r.integer(tag.InstanceNumber, 0),
+		studyDescription: r.text(tag.StudyDescription), studyID: r.text(tag.StudyID),
+		utcOffset: r.ascii(tag.TimezoneOffsetFromUTC), referring: strings.TrimRight(r.text(tag.ReferringPhysicianName), "^= "),
+		seriesNumber: r.integer(tag.SeriesNumber, 0), instanceNumber: r.integer(tag.InstanceNumber, 0),
 		inAcquisition: r.integer(tag.ImagesInAcquisition, 0), acquisition: r.integer(tag.AcquisitionNumber, 0),
 		image:  readImage(r, v),
 		frames: groups.frames(r.integer(tag.NumberOfFrames, 1)),

@@ -37,7 +37,7 @@ func makeSeries(group []*instance, options Options) (neurotriage.Series, []*inst
 // header is the slice without its pixels.
 func (i *instance) header(index int) neurotriage.Slice {
 	slice := neurotriage.Slice{
-		SeriesInstanceUID: i.seriesUID, SOPInstanceUID: i.sopUID, Frame: i.index() + 1, Index: index,
+		SeriesInstanceUID: i.seriesUID, SOPInstanceUID: i.sopUID, SOPClassUID: i.sopClass, Frame: i.index() + 1, Index: index,
 		Turn: i.geometry.turn(),
 	}
 	if i.geometry.placed {

@@ -31,13 +31,14 @@ type Skipped struct {
 // Study is one study whose headers are read and whose pixels are not. It
 // satisfies the daemon's OpenStudy.
 type Study struct {
-	study   neurotriage.Study
-	plan    [][]*instance // behind study.Series[i].Slices[j]
-	refusal *neurotriage.Refusal
-	options Options
-	lease   *lease
-	buffers sync.Pool
-	closed  atomic.Bool
+	study     neurotriage.Study
+	plan      [][]*instance // behind study.Series[i].Slices[j]
+	refusal   *neurotriage.Refusal
+	described bool // study speaks of one patient
+	options   Options
+	lease     *lease
+	buffers   sync.Pool
+	closed    atomic.Bool
 }
 
 // Study gives the headers; the value is the same at every call.
@@ -85,7 +86,11 @@ func Open(ctx context.Context, source Source, options Options) (*Study, error) {
 		return nil, err
 	}
 	if s.refusal != nil {
-		return nil, errors.Join(s.refusal, s.Close())
+		refusal := *s.refusal
+		if s.described {
+			refusal.Study = &s.study
+		}
+		return nil, errors.Join(&refusal, s.Close())
 	}
 	return s, nil
 }
@@ -272,10 +277,10 @@ func assemble(ctx context.Context, all []*instance, skipped Skipped, options Opt
 		}
 		return s, nil
 	}
-	s.describe(named)
 	if s.refusal = samePatient(named); s.refusal != nil {
-		return s, nil
+		return s, nil // without a patient: nobody knows which
 	}
+	s.describe(named)
 	single, warnings, err := unique(ctx, named, options.Limits)
 	if s.refusal = asRefusal(err); s.refusal != nil {
 		return s, nil
@@ -301,13 +306,20 @@ func (s *Study) warn(format string, args ...any) {
 
 // describe takes study level attributes from the first instance that has them.
 func (s *Study) describe(all []*instance) {
+	s.described = true
 	for _, i := range all {
 		p := &s.study.Patient
-		p.Name, p.ID = cmp.Or(p.Name, i.patient.Name), cmp.Or(p.ID, i.patient.ID)
+		if p.ID == "" { // an identifier means nothing without who gave it
+			p.ID, p.Issuer = i.patient.ID, i.patient.Issuer
+		}
+		p.Name = cmp.Or(p.Name, i.patient.Name)
 		p.BirthDate, p.Sex = cmp.Or(p.BirthDate, i.patient.BirthDate), cmp.Or(p.Sex, i.patient.Sex)
 		s.study.AccessionNumber = cmp.Or(s.study.AccessionNumber, i.accession)
+		s.study.ID = cmp.Or(s.study.ID, i.studyID)
 		s.study.Date, s.study.Time = cmp.Or(s.study.Date, i.date), cmp.Or(s.study.Time, i.clock)
+		s.study.UTCOffset = cmp.Or(s.study.UTCOffset, i.utcOffset)
 		s.study.Description = cmp.Or(s.study.Description, i.studyDescription)
+		s.study.Referring = cmp.Or(s.study.Referring, neurotriage.Person(i.referring))
 	}
 }
 
