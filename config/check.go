@@ -168,9 +168,9 @@ func (c *checker) http() {
 // asks, and the names that override it.
 func (c *checker) listeners() {
 	h, n := c.config.HTTP, c.config.NATS
-	closed := h.TLS.Cert != "" && (h.TLS.ClientCA != "" || h.Auth != HTTPAuth{})
+	closed := h.TLS.Cert != "" && (h.TLS.ClientCA != "" || h.Auth != HTTPAuth{} || h.Access.OIDC.Issuer != "")
 	c.listener("http", h.Listen, closed || bounded(h.Allow),
-		"http.tls.cert and http.tls.key with one of http.auth and http.tls.client_ca, or http.allow with the networks that may connect (a network of length 0 is none)")
+		"http.tls.cert and http.tls.key with one of http.auth, http.access.oidc and http.tls.client_ca, or http.allow with the networks that may connect (a network of length 0 is none)")
 	if n.URL == "" {
 		tls := n.Embedded.TLS
 		login := n.User != "" || n.Token != "" || n.TokenFile != "" || tls.ClientCA != ""

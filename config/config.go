@@ -107,8 +107,8 @@ type HTTP struct {
 	Viewer string         `json:"viewer"` // address of a PACS viewer; {study} stands for the study UID
 }
 
-// HTTPAccess tells who the visitors of the page are, as a reverse proxy knows
-// them. Without UserHeader everybody is anonymous and may do all.
+// HTTPAccess tells who the visitors of the page are, as a reverse proxy or a
+// login provider knows them. Without either everybody is anonymous and may do all.
 type HTTPAccess struct {
 	UserHeader  string         `json:"user_header"`
 	GroupHeader string         `json:"group_header"` // groups, separated by commas
@@ -116,6 +116,8 @@ type HTTPAccess struct {
 	Viewers     []string       `json:"viewers"`      // users, @groups or *
 	Readers     []string       `json:"readers"`
 	Admins      []string       `json:"admins"`
+	Identity    []string       `json:"identity" config:"enum=anonymous|viewer|reader|admin"` // roles that see who the patient is
+	OIDC        OIDC           `json:"oidc"`
 }
 
 // HTTPAuth is what a client of the HTTP listener shows: a bearer token, or user
@@ -196,7 +198,8 @@ func Default() Config {
 			},
 		},
 		HTTP: HTTP{Listen: "127.0.0.1:8470", Allow: []netip.Prefix{}, Access: HTTPAccess{
-			Proxies: []netip.Prefix{}, Viewers: []string{"*"}, Readers: []string{}, Admins: []string{},
+			Proxies: []netip.Prefix{}, Viewers: []string{"*"}, Readers: []string{}, Admins: []string{}, Identity: []string{"reader", "admin"},
+			OIDC: OIDC{Scopes: []string{"profile", "email"}, UserClaim: "preferred_username", RoleClaim: "groups", Session: 10 * time.Hour},
 		}},
 		Roots:    map[string]string{},
 		DICOMweb: DICOMweb{Allow: []string{}},
