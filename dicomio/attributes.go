@@ -16,6 +16,7 @@ type attributes struct {
 
 	patient          neurotriage.Patient
 	accession        string
+	placer, filler   string // order numbers of the imaging service request (PS3.3 C.4.12)
 	date, clock      string
 	studyDescription string
 	studyID          string
@@ -26,14 +27,14 @@ type attributes struct {
 	instanceNumber int
 	inAcquisition  int // images in the acquisition (0020,1002), 0 when not said
 	acquisition    int
-	echo           int    // number, or time in 0.1 ms where echoes are not numbered
-	temporal       int    // point in time
-	stack          string // of an enhanced image
+	mosaic         int // slices that a Siemens mosaic shows
 
-	geometry geometry // of the first frame, like what follows
-	image    image
-	evidence evidence
-	frames   []frame // what the functional groups say of each; nil for a single frame
+	concatenation concatenation
+	dimensions    []tag.Tag // what the dimension indices of frames count
+
+	facts  // of the first frame, or the one that a view shows
+	image  image
+	frames []facts // what the functional groups say of each; nil for a single frame
 }
 
 // image is how pixels are stored (PS3.3 C.7.6.3) and what they mean (C.11.1).
@@ -41,8 +42,7 @@ type image struct {
 	present       bool // the data set has pixel data
 	frames        int
 	frame         FrameHeader
-	slope         float64
-	intercept     float64
+	units         line // from stored values to modality units
 	hasPadding    bool
 	padding       float64 // pixel padding value and range limit (C.7.5.1.1.2), stored units
 	paddingLimit  float64
@@ -61,7 +61,6 @@ func read(v vetted) (attributes, error) {
 	data, err := parse(v)
 	groups := newGroups(data, newTextDecoder(v.characterSet))
 	r := groups.dataset()
-	first := readFrame(groups.frame(0))
 	a := attributes{
 		studyUID: r.ascii(tag.StudyInstanceUID), seriesUID: r.ascii(tag.SeriesInstanceUID),
 		sopUID: r.ascii(tag.SOPInstanceUID), sopClass: r.ascii(tag.SOPClassUID),
@@ -71,15 +70,18 @@ func read(v vetted) (attributes, error) {
 			BirthDate: r.ascii(tag.PatientBirthDate), Sex: r.ascii(tag.PatientSex),
 		},
 		accession: r.text(tag.AccessionNumber),
-		date:      r.ascii(tag.StudyDate), clock: r.ascii(tag.StudyTime),
+		placer:    r.text(tag.PlacerOrderNumberImagingServiceRequest), filler: r.text(tag.FillerOrderNumberImagingServiceRequest),
+		date: r.ascii(tag.StudyDate), clock: r.ascii(tag.StudyTime),
 		studyDescription: r.text(tag.StudyDescription), studyID: r.text(tag.StudyID),
 		utcOffset: r.ascii(tag.TimezoneOffsetFromUTC), referring: strings.TrimRight(r.text(tag.ReferringPhysicianName), "^= "),
 		seriesNumber: r.integer(tag.SeriesNumber, 0), instanceNumber: r.integer(tag.InstanceNumber, 0),
 		inAcquisition: r.integer(tag.ImagesInAcquisition, 0), acquisition: r.integer(tag.AcquisitionNumber, 0),
+		mosaic:        v.mosaic,
+		concatenation: readConcatenation(r), dimensions: readDimensions(r),
 		image:  readImage(r, v),
 		frames: groups.frames(r.integer(tag.NumberOfFrames, 1)),
 	}
-	a.take(first)
+	a.take(readFrame(groups.frame(0)))
 	if a.sopUID == "" {
 		a.sopUID = v.mediaInstance
 	}
@@ -94,15 +96,17 @@ func read(v vetted) (attributes, error) {
 }
 
 // take makes the attributes those of a frame.
-func (a *attributes) take(f frame) {
-	a.geometry, a.evidence = f.geometry, f.evidence
-	a.echo, a.temporal, a.stack = f.echo, f.temporal, f.stack
-	a.image.slope, a.image.intercept = f.slope, f.intercept
+func (a *attributes) take(f facts) {
+	a.facts = f
+	a.image.units = f.scaling.alone()
 }
 
 // complete adds what is the same for all frames.
 func (a *attributes) complete(e *evidence) {
-	e.sopClass, e.pixels = a.sopClass, a.image.present
+	e.sopClass, e.pixels, e.floating = a.sopClass, a.image.present, a.image.floatingPoint
+	if a.mosaic > 1 {
+		e.imageType += `\MOSAIC`
+	}
 }
 
 func readImage(r *reader, v vetted) image {
@@ -125,9 +129,7 @@ func readImage(r *reader, v vetted) image {
 	if f.BitsStored == 0 {
 		f.BitsStored = f.BitsAllocated
 	}
-	if f.HighBit < 0 {
-		f.HighBit = f.BitsStored - 1
-	}
+	f.HighBit = max(f.HighBit, f.BitsStored-1) // a value cannot end above its highest bit: PS3.5 8.1.1
 	m.hasPadding = r.present(tag.PixelPaddingValue)
 	m.padding = signedValue(r.number(tag.PixelPaddingValue, 0), f.Signed)
 	m.paddingLimit = m.padding
@@ -135,15 +137,6 @@ func readImage(r *reader, v vetted) image {
 		m.paddingLimit = signedValue(r.number(tagPaddingLimit, 0), f.Signed)
 	}
 	return m
-}
-
-// readSlope keeps an unreadable number as NaN, so that it is refused later
-// and not replaced by a guess.
-func readSlope(r *reader, t tag.Tag, absent float64) float64 {
-	if n := r.numbers(t); len(n) > 0 {
-		return n[0]
-	}
-	return absent
 }
 
 // signedValue reads "US or SS" attributes, which implicit files do not tell
@@ -172,11 +165,11 @@ func (m image) check(limits Limits) error {
 		return neurotriage.Refuse(neurotriage.UnsupportedImage, "check image: %d samples of %q, only grey images are read", f.Samples, f.Photometric)
 	case f.BitsAllocated != 8 && f.BitsAllocated != 16 && f.BitsAllocated != 32:
 		return neurotriage.Refuse(neurotriage.UnsupportedImage, "check image: %d bits allocated, 8, 16 and 32 are read", f.BitsAllocated)
-	case f.BitsStored < 1 || f.BitsStored > f.BitsAllocated || f.HighBit >= f.BitsAllocated || f.HighBit < f.BitsStored-1:
+	case f.BitsStored < 1 || f.BitsStored > f.BitsAllocated || f.HighBit >= f.BitsAllocated:
 		return neurotriage.Refuse(neurotriage.CorruptDICOM, "check image: %d bits stored below bit %d do not fit %d bits allocated",
 			f.BitsStored, f.HighBit, f.BitsAllocated)
-	case !finite(m.slope) || !finite(m.intercept) || m.slope == 0 || math.Abs(m.slope) > 1e12 || math.Abs(m.intercept) > 1e20:
-		return neurotriage.Refuse(neurotriage.CorruptDICOM, "check image: rescale slope %g and intercept %g make no pixel values", m.slope, m.intercept)
+	case !m.units.sound():
+		return neurotriage.Refuse(neurotriage.CorruptDICOM, "check image: rescale slope %g and intercept %g make no pixel values", m.units.slope, m.units.intercept)
 	}
 	return nil
 }

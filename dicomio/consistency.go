@@ -102,12 +102,12 @@ func compare(ctx context.Context, a, b *instance, limits Limits) (same, better b
 	if a.damaged != nil || b.damaged != nil { // a torn copy beside a whole one
 		return a.seriesUID == b.seriesUID, a.damaged != nil && b.damaged == nil, nil
 	}
-	if a.seriesUID != b.seriesUID || a.geometry != b.geometry || a.image.frame.Rows != b.image.frame.Rows ||
-		a.image.frame.Columns != b.image.frame.Columns || a.image.slope != b.image.slope || a.image.intercept != b.image.intercept {
-		return false, false, nil
-	}
 	if equal, err := equalBytes(a.file, b.file); equal || err != nil {
 		return equal, false, err
+	}
+	if a.seriesUID != b.seriesUID || a.geometry != b.geometry || a.image.frame.Rows != b.image.frame.Rows ||
+		a.image.frame.Columns != b.image.frame.Columns || a.scaling != b.scaling {
+		return false, false, nil
 	}
 	if !a.image.present || a.transferSyntax == b.transferSyntax && !a.canDecode() {
 		return false, false, nil

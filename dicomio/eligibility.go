@@ -104,6 +104,8 @@ func notAnImage(e evidence, modality string) string {
 		return fmt.Sprintf("SOP class %s is no MR image", e.sopClass)
 	case !e.pixels:
 		return "the object holds no image"
+	case e.floating:
+		return "floating point pixels hold computed values"
 	case e.sopClass == classEnhancedMRColor || e.samples != 1 || e.photometric != "MONOCHROME1" && e.photometric != "MONOCHROME2":
 		return fmt.Sprintf("a colour image (%s): such images show computed maps or overlays", photometricText(e))
 	}

@@ -9,7 +9,7 @@ import (
 // evidence is all that eligibility may judge by.
 type evidence struct {
 	modality, sopClass string
-	pixels             bool
+	pixels, floating   bool // pixel data, and of floating point numbers
 	samples            int
 	photometric        string
 	imageType          string // values joined by backslashes, upper case
@@ -85,6 +85,9 @@ func readEvidence(r *reader) evidence {
 		e.sequenceName = r.text(tagPulseSequence)
 	}
 	readEnhanced(r, &e)
+	for _, value := range privateTypes(r) {
+		e.imageType += `\` + value
+	}
 	return e
 }
 

@@ -1,8 +1,6 @@
 package dicomio
 
 import (
-	"math"
-
 	"github.com/suyashkumar/dicom"
 	"github.com/suyashkumar/dicom/pkg/tag"
 )
@@ -13,13 +11,16 @@ import (
 // images under another roof (PS3.3 C.8.13). A frame's reader lays the three
 // levels over one another, so that all that reads classic headers reads these.
 
-// frame is what differs from frame to frame.
-type frame struct {
-	geometry         geometry
-	evidence         evidence
-	echo, temporal   int
-	stack            string // Stack ID (PS3.3 C.7.6.16.2.2)
-	slope, intercept float64
+// facts are what differs from frame to frame.
+type facts struct {
+	geometry geometry
+	evidence evidence
+	echo     int    // number, 0 where echoes are not numbered
+	temporal int    // point in time
+	stack    string // Stack ID (PS3.3 C.7.6.16.2.2)
+	inStack  int    // In-Stack Position Number, 0 when not said
+	indices  []int  // Dimension Index Values, in the order of the dimensions
+	scaling  scaling
 }
 
 // level is one place in which attributes stand, by tag; of doubles the first.
@@ -75,60 +76,35 @@ func (g *groups) dataset() *reader { return &reader{levels: []level{g.top}, deco
 func (g *groups) frame(n int) *reader {
 	r := &reader{levels: []level{g.shared, g.top}, decoder: g.decoder}
 	if n < len(g.perFrame) {
-		elements, _ := g.perFrame[n].GetValue().([]*dicom.Element)
-		r.levels = []level{flattened(elements), g.shared, g.top}
+		r.levels = []level{flattened(elementsOf(g.perFrame[n])), g.shared, g.top}
 	}
 	return r
 }
 
 // frames reads what the groups say of each frame, as far as there are frames.
-func (g *groups) frames(announced int) []frame {
+func (g *groups) frames(announced int) []facts {
 	if announced <= 1 || len(g.perFrame) == 0 {
 		return nil
 	}
-	all := make([]frame, min(announced, len(g.perFrame)))
+	all := make([]facts, min(announced, len(g.perFrame)))
 	for n := range all {
 		all[n] = readFrame(g.frame(n))
 	}
 	return all
 }
 
-func readFrame(r *reader) frame {
-	f := frame{
+func readFrame(r *reader) facts {
+	f := facts{
 		geometry: readGeometry(r), evidence: readEvidence(r),
 		echo: r.integer(tag.EchoNumbers, 0), temporal: r.integer(tag.TemporalPositionIdentifier, 0),
-		stack: r.ascii(tagStackID),
-	}
-	f.slope, f.intercept = readRescale(r)
-	if f.echo == 0 { // enhanced images number no echoes: their times tell them apart
-		f.echo = int(math.Round(10 * min(max(0, r.number(tagEffectiveEcho, 0)), 1e6)))
+		stack: r.ascii(tagStackID), inStack: r.integer(tagInStack, 0), indices: readIndices(r),
+		scaling: readScaling(r),
 	}
 	if f.temporal == 0 {
 		f.temporal = r.integer(tagTemporalIndex, 0)
 	}
 	return f
 }
-
-// readRescale gives slope and intercept (PS3.3 C.11.1, C.7.6.16.2.9). Philips
-// writes images without them and keeps its own pair in a private group: stored
-// values are the scanner's times the scale slope, plus the scale intercept.
-func readRescale(r *reader) (slope, intercept float64) {
-	scale := r.single(tagPhilipsSlope)
-	if r.find(tag.RescaleSlope) != nil || scale == 0 || !finite(scale) || r.ascii(tagPhilipsCreator) != philipsCreator {
-		return readSlope(r, tag.RescaleSlope, 1), readSlope(r, tag.RescaleIntercept, 0)
-	}
-	return 1 / scale, -r.single(tagPhilipsIntercept) / scale
-}
-
-const philipsCreator = "Philips MR Imaging DD 001"
-
-var (
-	tagStackID          = tag.Tag{Group: 0x0020, Element: 0x9056}
-	tagTemporalIndex    = tag.Tag{Group: 0x0020, Element: 0x9128}
-	tagPhilipsCreator   = tag.Tag{Group: 0x2005, Element: 0x0010}
-	tagPhilipsIntercept = tag.Tag{Group: 0x2005, Element: 0x100D}
-	tagPhilipsSlope     = tag.Tag{Group: 0x2005, Element: 0x100E}
-)
 
 // wantedNested names the sequences that are looked into below others: the macros
 // that eligibility and geometry need, and what stands in those.
@@ -150,13 +126,9 @@ func wantedNested(t uint32) bool {
 		0x00209171, // and per frame
 		0x00289110, // pixel measures
 		0x00289145, // pixel value transformation
-		0x2005140F: // Philips' copy of the classic headers
+		0x00409096, // real world value mapping
+		0x004008EA: // and its unit
 		return true
 	}
 	return false
-}
-
-// wantedPrivate names the private elements that are read.
-func wantedPrivate(t uint32) bool {
-	return t == 0x20050010 || t == 0x2005100D || t == 0x2005100E
 }

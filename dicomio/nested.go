@@ -1,6 +1,10 @@
 package dicomio
 
-import "neurotriage"
+import (
+	"bytes"
+
+	"neurotriage"
+)
 
 // What nests behind the wall: sequences with their items, and the fragments of
 // encapsulated pixel data.
@@ -12,7 +16,7 @@ func (w *wall) sequence(el element, layout syntax, depth int, keep bool) error {
 		return w.corrupt(el, "sequences nest deeper than %d levels", maxDepth)
 	}
 	if keep {
-		w.emit(element{tag: el.tag, vr: el.vr, length: undefinedLength}, layout)
+		w.emit(element{tag: el.tag, vr: el.vr, length: undefinedLength})
 	}
 	end := w.in.off + int64(el.length)
 	for el.length == undefinedLength || w.in.off < end {
@@ -34,7 +38,7 @@ func (w *wall) sequence(el element, layout syntax, depth int, keep bool) error {
 		}
 	}
 	if keep {
-		w.emit(element{tag: tagSequenceEnd}, layout)
+		w.emit(element{tag: tagSequenceEnd})
 	}
 	return nil
 }
@@ -45,15 +49,50 @@ func (w *wall) item(item element, layout syntax, depth int, keep bool) error {
 		if err := w.room(item); err != nil {
 			return err
 		}
-		w.emit(element{tag: tagItem, length: undefinedLength}, layout)
+		w.emit(element{tag: tagItem, length: undefinedLength})
 	}
 	if err := w.dataset(item, layout, depth+1, keep); err != nil {
 		return err
 	}
 	if keep {
-		w.emit(element{tag: tagItemEnd}, layout)
+		w.emit(element{tag: tagItemEnd})
 	}
 	return nil
+}
+
+// maxUnnamedBytes is the largest private sequence without a VR that is looked into.
+const maxUnnamedBytes = 1 << 20
+
+// unnamed walks a private sequence that does not say that it is one: implicit
+// files name no VR, and what passed through one has UN (PS3.5 6.2.2). Its content
+// is implicit little endian. Where it turns out to be something else it is passed
+// over, as other private values are.
+func (w *wall) unnamed(el element, depth int) error {
+	layout := syntax{implicit: true}
+	el.vr = "SQ"
+	if el.length == undefinedLength {
+		return w.sequence(el, layout, depth, true)
+	}
+	if el.length > maxUnnamedBytes || w.inside { // no byte is copied for each of its levels
+		return w.in.skip(int64(el.length))
+	}
+	value := make([]byte, el.length)
+	if err := w.in.read(value); err != nil {
+		return err
+	}
+	inner := &wall{in: inputOf(value), limits: w.limits, out: w.out, heads: w.heads, inside: true}
+	switch err := inner.sequence(el, layout, depth, true); {
+	case err == nil:
+		w.out.header, w.heads = inner.out.header, inner.heads
+	case asRefusal(err) != nil && asRefusal(err).Reason == neurotriage.TooLarge:
+		return err
+	}
+	return nil
+}
+
+// inputOf reads a value that is held already.
+func inputOf(value []byte) *input {
+	return &input{src: bytes.NewReader(value), at: bytes.NewReader(value), size: int64(len(value)), window: make([]byte, 64)}
 }
 
 // pixelData notes where the pixel data lies and that all of it is there.

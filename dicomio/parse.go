@@ -44,13 +44,11 @@ func parse(v vetted) (data dicom.Dataset, err error) {
 }
 
 // metaFor makes a file meta group of our own (PS3.10 7.1): the parser never sees
-// the file's, which may lie or name a syntax that it panics on.
+// the file's, which may lie or name a syntax that it panics on. What the wall hands
+// on has explicit VRs.
 func metaFor(layout syntax) []byte {
 	uid := explicitLittle + "\x00"
-	switch {
-	case layout.implicit:
-		uid = implicitLittle + "\x00"
-	case layout.bigEndian:
+	if layout.bigEndian {
 		uid = explicitBig + "\x00"
 	}
 	meta := append(make([]byte, preambleBytes), magic+"\x02\x00\x00\x00UL\x04\x00"...)
@@ -87,7 +85,11 @@ func firstItem(el *dicom.Element) []*dicom.Element {
 	if len(all) == 0 {
 		return nil
 	}
-	elements, _ := all[0].GetValue().([]*dicom.Element)
+	return elementsOf(all[0])
+}
+
+func elementsOf(item *dicom.SequenceItemValue) []*dicom.Element {
+	elements, _ := item.GetValue().([]*dicom.Element)
 	return elements
 }
 
@@ -213,8 +215,12 @@ func (r *reader) within(sequence, t tag.Tag) string {
 	if el == nil {
 		return ""
 	}
-	inner := reader{levels: []level{levelOf(firstItem(el))}, decoder: r.decoder}
-	return inner.text(t)
+	return r.inside(firstItem(el)).text(t)
+}
+
+// inside reads the elements of one item alone.
+func (r *reader) inside(elements []*dicom.Element) *reader {
+	return &reader{levels: []level{levelOf(elements)}, decoder: r.decoder}
 }
 
 // vector gives exactly n finite numbers.

@@ -19,7 +19,7 @@ func samplesOf(m image) samples {
 	f := m.frame
 	s := samples{
 		left: uint(31 - f.HighBit), right: uint(32 - f.BitsStored),
-		signed: f.Signed, slope: m.slope, intercept: m.intercept,
+		signed: f.Signed, slope: m.units.slope, intercept: m.units.intercept,
 	}
 	if f.Photometric == "MONOCHROME1" {
 		// It shows its smallest value as white (C.7.6.3.1.2). Mirrored about the
@@ -28,7 +28,7 @@ func samplesOf(m image) samples {
 		if f.Signed {
 			sum = -1
 		}
-		s.slope, s.intercept = -m.slope, m.slope*sum+m.intercept
+		s.slope, s.intercept = -m.units.slope, m.units.slope*sum+m.units.intercept
 	}
 	return s
 }

@@ -9,9 +9,9 @@ import (
 
 // BenchmarkUnpack is the arithmetic alone, 384 × 274 in 16 bits.
 func BenchmarkUnpack(b *testing.B) {
-	plain := image{slope: 1, frame: FrameHeader{Rows: 384, Columns: 274, BitsAllocated: 16, BitsStored: 16, HighBit: 15, Signed: true}}
+	plain := image{units: identity, frame: FrameHeader{Rows: 384, Columns: 274, BitsAllocated: 16, BitsStored: 16, HighBit: 15, Signed: true}}
 	scaled, packed := plain, plain
-	scaled.slope, scaled.intercept = 1.5, -3
+	scaled.units = line{slope: 1.5, intercept: -3}
 	packed.frame.BitsStored, packed.frame.HighBit, packed.frame.Signed = 12, 11, false
 	for _, c := range []struct {
 		name string

@@ -40,10 +40,12 @@ func unitBytes(vr string) uint32 {
 func wanted(el element, depth int) bool {
 	group := uint16(el.tag >> 16)
 	switch {
+	case privateSequence(el.tag):
+		return depth > 0 && (el.vr == "SQ" || el.vr == "UN")
 	case el.vr == "SQ":
 		return depth > 0 && wantedNested(el.tag) || depth == 0 && wantedSequence(el.tag)
 	case wantedPrivate(el.tag):
-		return el.length <= 64 && (el.vr == "FL" && el.length%4 == 0 || el.vr == "LO" || el.vr == "UN")
+		return el.length <= 64 && el.length%unitBytes(el.vr) == 0 && (shortVR(el.vr) || el.vr == "UN")
 	case group%2 == 1 || uint16(el.tag) == 0: // private, group length (PS3.5 7.2)
 		return false
 	case el.length == undefinedLength || el.length > maxValueBytes || el.length%unitBytes(el.vr) != 0:
@@ -67,7 +69,9 @@ func wantedSequence(t uint32) bool {
 		0x00081032, // procedure code
 		0x00180012, // contrast/bolus agent
 		0x00189341, // contrast/bolus usage
+		0x00209222, // dimension index
 		0x00283000, // modality LUT
+		0x00409096, // real world value mapping
 		0x52009229, // shared functional groups
 		0x52009230: // per-frame functional groups
 		return true

@@ -29,8 +29,9 @@ const maxDepth = 64
 // a kilobyte on one of eight bytes.
 const maxHeads = 400_000
 
-// maxValueBytes is the largest single value that is handed on.
-const maxValueBytes = 64 << 10
+// maxValueBytes is the largest single value that is handed on: the parser takes a
+// length of 65535 for an undefined one.
+const maxValueBytes = 64<<10 - 2
 
 // undefinedLength marks a value that ends at a delimiter (PS3.5 7.1.1).
 const undefinedLength = 0xFFFFFFFF
@@ -73,10 +74,11 @@ type vetted struct {
 	transferSyntax string
 	mediaClass     string // SOP class of the file meta, a second witness
 	mediaInstance  string
-	layout         syntax // of header
+	layout         syntax // of the data set; header is explicit in its byte order
 	deflated       int64  // where the deflate stream begins, 0 when there is none
 	header         []byte // elements that the parser may see, without file meta
 	characterSet   []byte // (0008,0005) of the data set, undecoded
+	mosaic         int    // slices that a Siemens mosaic shows, 0 for other images
 	pixels         pixelPlace
 }
 
@@ -85,7 +87,8 @@ type wall struct {
 	in     *input
 	limits Limits
 	out    vetted
-	heads  int // elements and items that were handed on
+	heads  int  // elements and items that were handed on
+	inside bool // of a private sequence without a VR
 }
 
 // vet walks a file's headers. On error the result holds what was vetted before
@@ -287,8 +290,10 @@ func (w *wall) fits(el, owner element, end int64) error {
 
 // value walks, copies or skips one element's value.
 func (w *wall) value(el element, layout syntax, depth int, keep bool) error {
-	keep = keep && wanted(el, depth)
+	keep = keep && wanted(el, depth) && !(el.vr == "UN" && w.out.layout.bigEndian) // UN is little endian
 	switch {
+	case keep && el.vr == "UN" && privateSequence(el.tag):
+		return w.unnamed(el, depth)
 	case el.vr == "SQ" && (keep || el.length == undefinedLength):
 		return w.sequence(el, layout, depth, keep)
 	case el.length == undefinedLength && (el.vr == "OB" || el.vr == "OW"):
@@ -306,18 +311,20 @@ func (w *wall) value(el element, layout syntax, depth int, keep bool) error {
 		return w.in.read(w.out.characterSet)
 	case depth == 0 && (el.tag == tagExtendedOffsets || el.tag == tagExtendedLengths):
 		return w.extendedTable(el)
+	case depth == 0 && holdsCSA(el):
+		return w.csa(el)
 	case keep && el.tag != tagCharacterSet:
-		return w.copyValue(el, layout)
+		return w.copyValue(el)
 	}
 	return w.in.skip(int64(el.length))
 }
 
 // copyValue hands an element on.
-func (w *wall) copyValue(el element, layout syntax) error {
+func (w *wall) copyValue(el element) error {
 	if err := w.room(el); err != nil {
 		return err
 	}
-	w.emit(el, layout)
+	w.emit(el)
 	n := len(w.out.header)
 	w.out.header = append(w.out.header, make([]byte, el.length)...)
 	return w.in.read(w.out.header[n:])
@@ -340,13 +347,13 @@ func (w *wall) room(el element) error {
 	return nil
 }
 
-// emit writes an element's head in the layout of the data set.
-func (w *wall) emit(el element, layout syntax) {
-	order := layout.order().(binary.AppendByteOrder)
+// emit writes an element's head with its VR, in the byte order of the data set.
+func (w *wall) emit(el element) {
+	order := w.out.layout.order().(binary.AppendByteOrder)
 	h := order.AppendUint16(w.out.header, uint16(el.tag>>16))
 	h = order.AppendUint16(h, uint16(el.tag))
 	switch {
-	case layout.implicit || el.vr == "":
+	case el.vr == "":
 		h = order.AppendUint32(h, el.length)
 	case shortVR(el.vr):
 		h = append(h, el.vr...)
