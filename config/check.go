@@ -29,6 +29,7 @@ func (c Config) Check() error {
 	check.http()
 	check.listeners()
 	check.dicomweb()
+	check.archives()
 	check.limits()
 	check.pacs()
 	return check.faults.err()

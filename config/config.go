@@ -130,7 +130,9 @@ type HTTPAuth struct {
 
 // DICOMweb names the archives an event may point to.
 type DICOMweb struct {
-	Allow []string `json:"allow"` // URL prefixes, each ending with a slash
+	Allow    []string           `json:"allow"`    // URL prefixes, each ending with a slash
+	Networks []netip.Prefix     `json:"networks"` // private ones that names in these URLs may lead to
+	Archives map[string]Archive `json:"archives"`
 }
 
 // Limits bound what one study may cost before it is refused as too_large.
@@ -202,7 +204,7 @@ func Default() Config {
 			OIDC: OIDC{Scopes: []string{"profile", "email"}, UserClaim: "preferred_username", RoleClaim: "groups", Session: 10 * time.Hour},
 		}},
 		Roots:    map[string]string{},
-		DICOMweb: DICOMweb{Allow: []string{}},
+		DICOMweb: DICOMweb{Allow: []string{}, Networks: []netip.Prefix{}, Archives: map[string]Archive{}},
 		Limits: Limits{
 			FileBytes:   1 << 30,
 			HeaderBytes: 16 * mebibyte,

@@ -15,6 +15,8 @@ import (
 type PACS struct {
 	Receive Receive          `json:"receive"`
 	Watch   map[string]Watch `json:"watch"`
+
+	Destinations map[string]Destination `json:"destinations"`
 }
 
 // Receive is the C-STORE and STOW-RS receiver and the depot behind both, where
@@ -66,7 +68,7 @@ func defaultPACS() PACS {
 			MaxAssociations: 64, IdleTimeout: 5 * time.Minute, MinFree: 2 * gigabyte,
 			Quiet: 30 * time.Second, Keep: 7 * day, KeepBytes: 50 * gigabyte, Sources: map[string]Source{},
 		},
-		Watch: map[string]Watch{},
+		Watch: map[string]Watch{}, Destinations: map[string]Destination{},
 	}
 }
 
@@ -109,6 +111,7 @@ func (c *checker) pacs() {
 	for _, name := range slices.Sorted(maps.Keys(c.config.PACS.Watch)) {
 		c.watched("pacs.watch."+name, c.config.PACS.Watch[name])
 	}
+	c.destinations()
 }
 
 // depot checks that the folder of received images is a root of its own.

@@ -1,0 +1,151 @@
+package config
+
+import (
+	"maps"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Destination is a place that findings go to. Which fields count depends on the
+// kind.
+type Destination struct {
+	Kind string `json:"kind" config:"enum=cstore|stow,default=cstore"`
+	// Of kinds that speak TCP.
+	Address string `json:"address"`  // host:port
+	AETitle string `json:"ae_title"` // theirs
+	Calling string `json:"calling"`  // ours; empty: that of the receiver
+	Commit  bool   `json:"commit"`   // wait for storage commitment
+	// Of kinds that speak HTTP.
+	URL          string `json:"url"`
+	TokenFile    string `json:"token_file" config:"path,file"`
+	User         string `json:"user"`
+	PasswordFile string `json:"password_file" config:"path,file"`
+	// Of all.
+	TLS      DestinationTLS  `json:"tls"`
+	When     DestinationWhen `json:"when"`
+	Attempts int             `json:"attempts" config:"min=1,max=1000,default=20"`
+	Timeout  time.Duration   `json:"timeout" config:"min=1s,max=1h,default=5m"`
+}
+
+// DestinationTLS is how the daemon proves itself to a destination, and whom it
+// trusts. On is for kinds whose address does not say it.
+type DestinationTLS struct {
+	On   bool   `json:"on"`
+	CA   string `json:"ca" config:"path,file"` // PEM; empty: the system's
+	Cert string `json:"cert" config:"path,file"`
+	Key  string `json:"key" config:"path,file"`
+}
+
+// DestinationWhen says which findings go to a destination; empty: all.
+type DestinationWhen struct {
+	Dispositions []string `json:"dispositions" config:"enum=glioma_review|tumour_suspected|not_assessable|refused|not_flagged"`
+	Sources      []string `json:"sources"`
+	Modalities   []string `json:"modalities"`
+}
+
+// Archive is a DICOMweb archive that needs a login.
+type Archive struct {
+	URL          string    `json:"url"` // of the service; what lies below it may be read
+	TokenFile    string    `json:"token_file" config:"path,file"`
+	User         string    `json:"user"`
+	PasswordFile string    `json:"password_file" config:"path,file"`
+	TLS          ClientTLS `json:"tls"`
+}
+
+// Login gives user and password, or the bearer token, of the archive by the
+// name of its entry; empty: none.
+func (a Archive) Login(name string) (user, password, token string, err error) {
+	return login("dicomweb.archives."+name, a.User, a.PasswordFile, a.TokenFile)
+}
+
+// Login gives user and password, or the bearer token, of the destination by the
+// name of its entry; empty: none.
+func (d Destination) Login(name string) (user, password, token string, err error) {
+	return login("pacs.destinations."+name, d.User, d.PasswordFile, d.TokenFile)
+}
+
+func login(section, name, passwordFile, tokenFile string) (user, password, token string, err error) {
+	switch {
+	case tokenFile != "":
+		token, err = secretFile(section+".token_file", tokenFile)
+	case passwordFile != "":
+		password, err = secretFile(section+".password_file", passwordFile)
+		user = name
+	}
+	return user, password, token, err
+}
+
+// destinations checks pacs.destinations.
+func (c *checker) destinations() {
+	for _, name := range slices.Sorted(maps.Keys(c.config.PACS.Destinations)) {
+		c.destination("pacs.destinations."+name, c.config.PACS.Destinations[name])
+	}
+}
+
+func (c *checker) destination(section string, d Destination) {
+	switch d.Kind {
+	case "cstore":
+		c.needed(section, d.Kind, map[string]string{"address": d.Address, "ae_title": d.AETitle})
+	case "stow":
+		c.needed(section, d.Kind, map[string]string{"url": d.URL})
+	}
+	if d.Address != "" && !hostPort(d.Address) {
+		c.complain(section+".address", `allowed is host:port such as "pacs.example.org:104"`)
+	}
+	for key, title := range map[string]string{"ae_title": d.AETitle, "calling": d.Calling} {
+		if title != "" && !aeTitle(title) {
+			c.complain(section+"."+key, aeTitleAllowed)
+		}
+	}
+	if d.URL != "" && !webURL(d.URL) {
+		c.complain(section+".url", webURLAllowed)
+	}
+	c.webLogin(section, d.User, d.PasswordFile, d.TokenFile)
+	c.both(section+".tls.cert", section+".tls.key", d.TLS.Cert, d.TLS.Key)
+}
+
+// needed complains about keys that the kind cannot do without.
+func (c *checker) needed(section, kind string, values map[string]string) {
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if values[key] == "" {
+			c.complain(section+"."+key, "needed by kind %s", kind)
+		}
+	}
+}
+
+func (c *checker) webLogin(section, user, passwordFile, tokenFile string) {
+	c.both(section+".user", section+".password_file", user, passwordFile)
+	if tokenFile != "" && user != "" {
+		c.complain(section+".token_file", "allowed is one of token_file and user, not both")
+	}
+}
+
+const webURLAllowed = `allowed is an http or https address such as "https://pacs.example.org/dicom-web", without user, query and fragment`
+
+func webURL(text string) bool {
+	address, err := url.Parse(text)
+	return err == nil && address.Hostname() != "" && (address.Scheme == "http" || address.Scheme == "https") &&
+		address.User == nil && address.RawQuery == "" && address.Fragment == "" && !strings.HasSuffix(text, "?")
+}
+
+// archives checks dicomweb.archives.
+func (c *checker) archives() {
+	for _, name := range slices.Sorted(maps.Keys(c.config.DICOMweb.Archives)) {
+		section, a := "dicomweb.archives."+name, c.config.DICOMweb.Archives[name]
+		if !webURL(a.URL) {
+			c.complain(section+".url", webURLAllowed)
+		}
+		c.webLogin(section, a.User, a.PasswordFile, a.TokenFile)
+		c.both(section+".tls.cert", section+".tls.key", a.TLS.Cert, a.TLS.Key)
+	}
+}
+
+func hostPort(text string) bool {
+	host, port, err := net.SplitHostPort(text)
+	number, portErr := strconv.ParseUint(port, 10, 16)
+	return err == nil && portErr == nil && host != "" && number > 0
+}
