@@ -15,7 +15,7 @@ func Macro(tag uint32, elements ...Element) Element {
 // enhanced lists the elements of a series as one enhanced MR image (PS3.3 A.36).
 func (s Study) enhanced(r Series) []Element {
 	first := r.Images[0]
-	elements := s.instance(r, first, 0)
+	elements := s.instance(r, first, r.before)
 	moved := []uint32{ // into functional groups, or not part of enhanced images
 		0x00180020, 0x00180021, 0x00180022, 0x00180050, 0x00180080, 0x00180081, 0x00180082, 0x00180088, 0x00181314,
 		0x00200032, 0x00200037, 0x00280030, 0x00281052, 0x00281053, 0x00281054,
@@ -30,11 +30,44 @@ func (s Study) enhanced(r Series) []Element {
 		Element{0x00089205, "CS", "MONOCHROME"}, Element{0x00089208, "CS", "MAGNITUDE"}, Element{0x00089209, "CS", "UNKNOWN"},
 		Element{0x00189008, "CS", echoPulse(r.Timing.Scanning)},
 		Element{0x00189018, "CS", yesNo(strings.Contains(r.Timing.Scanning, "EP"))},
+		Element{0x00209222, "SQ", []Item{dimension(0x00209056), dimension(0x00209057)}},
 		Element{0x52009229, "SQ", []Item{shared}}, Element{0x52009230, "SQ", frames})
 	if r.Agent != "" {
 		elements = append(elements, Macro(0x00180012, Element{0x00080104, "LO", r.Agent}))
 	}
 	return append(elements, r.Extra...)
+}
+
+// dimension says what an index of frames counts: an attribute of the frame content
+// (PS3.3 C.7.6.17).
+func dimension(of uint32) Item { return Dimension(of, 0x00209111) }
+
+// Dimension is an item of the Dimension Index Sequence: an attribute and the macro in
+// which it stands.
+func Dimension(of, macro uint32) Item {
+	pointer := func(tag uint32) []uint16 { return []uint16{uint16(tag >> 16), uint16(tag)} }
+	return Item{{0x00209165, "AT", pointer(of)}, {0x00209167, "AT", pointer(macro)}}
+}
+
+// parts cuts the series into the objects of a concatenation (PS3.3 C.7.6.16.2.2.4).
+func (r Series) parts(s Study) []Series {
+	if r.Parts < 2 {
+		return []Series{r}
+	}
+	var all []Series
+	size := (len(r.Images) + r.Parts - 1) / r.Parts
+	for images := range slices.Chunk(r.Images, size) {
+		part := r
+		part.Images, part.before = images, len(all)*size
+		part.Stack.Origin = r.Stack.position(part.before)
+		part.Extra = append(slices.Clone(r.Extra),
+			Element{0x00200242, "UI", UID(s.Name + "/" + r.Name + "/source")},
+			Element{0x00209161, "UI", UID(s.Name + "/" + r.Name + "/concatenation")},
+			Element{0x00209162, "US", []uint16{uint16(len(all) + 1)}}, Element{0x00209163, "US", []uint16{uint16(r.Parts)}},
+			Element{0x00209228, "UL", []uint32{uint32(part.before)}})
+		all = append(all, part)
+	}
+	return all
 }
 
 // groups makes the functional groups: what all frames share, and each frame's.
@@ -60,8 +93,8 @@ func (r Series) groups() (Item, []Item) {
 	for i, image := range r.Images {
 		position := k.position(i)
 		frames[i] = Item{
-			Macro(0x00209111, Element{0x00209056, "SH", "1"}, Element{0x00209057, "UL", []uint32{uint32(i + 1)}},
-				Element{0x00209157, "UL", []uint32{1, uint32(i + 1)}}),
+			Macro(0x00209111, Element{0x00209056, "SH", "1"}, Element{0x00209057, "UL", []uint32{uint32(r.before + i + 1)}},
+				Element{0x00209157, "UL", []uint32{1, uint32(r.before + i + 1)}}),
 			Macro(0x00209113, Element{0x00200032, "DS", number(position[:]...)}),
 		}
 		if image.Slope != 0 {

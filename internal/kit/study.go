@@ -50,7 +50,10 @@ type Series struct {
 	Images      []Image   // one a slice, in order along the stack
 	Syntax      string    // transfer syntax; ExplicitLittle
 	Enhanced    bool      // one enhanced multi-frame file; Extra of an image goes into its frame's groups
+	Parts       int       // of a concatenation, into which the enhanced file is cut; 1
 	Extra       []Element // added to every instance, replacing what stands there
+
+	before int // images in earlier parts
 }
 
 // Timing is how the series was scanned. The zero value is a T1 spin echo.
@@ -100,11 +103,13 @@ func (s Study) Files() []File {
 	for n, series := range s.Series {
 		series = series.filled(s, n)
 		if series.Enhanced {
-			elements := s.enhanced(series)
-			files = append(files, File{
-				Name: fmt.Sprintf("S%03d/enhanced.dcm", n+1),
-				Data: EncodeFile(series.Syntax, elements), Elements: elements,
-			})
+			for p, part := range series.parts(s) {
+				elements := s.enhanced(part)
+				files = append(files, File{
+					Name: fmt.Sprintf("S%03d/enhanced%s.dcm", n+1, strings.Repeat("+", p)),
+					Data: EncodeFile(series.Syntax, elements), Elements: elements,
+				})
+			}
 			continue
 		}
 		for i, image := range series.Images {
