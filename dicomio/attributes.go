@@ -29,6 +29,7 @@ type attributes struct {
 	acquisition    int
 	mosaic         int // slices that a Siemens mosaic shows
 
+	makers        makers
 	concatenation concatenation
 	dimensions    []tag.Tag // what the dimension indices of frames count
 
@@ -78,6 +79,7 @@ func read(v vetted) (attributes, error) {
 		inAcquisition: r.integer(tag.ImagesInAcquisition, 0), acquisition: r.integer(tag.AcquisitionNumber, 0),
 		mosaic:        v.mosaic,
 		concatenation: readConcatenation(r), dimensions: readDimensions(r),
+		makers: readMakers(r),
 		image:  readImage(r, v),
 		frames: groups.frames(r.integer(tag.NumberOfFrames, 1)),
 	}

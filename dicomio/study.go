@@ -19,6 +19,7 @@ type Options struct {
 	IntendedUse neurotriage.IntendedUse // empty: T1 of the brain, with contrast or without
 	StudyUID    string                  // empty: whichever study is there, if it is only one
 	SeriesUIDs  []string                // empty: every series
+	OwnDevices  []string                // device UIDs of this program, whose objects are passed over
 	Parallel    int                     // goroutines that read and decode; 0: one a core
 }
 
@@ -26,6 +27,7 @@ type Options struct {
 type Skipped struct {
 	NotDICOM int // no DICOM file
 	Other    int // DICOM without a study UID, such as a DICOMDIR
+	Own      int // reports of this program
 }
 
 // Study is one study whose headers are read and whose pixels are not. It
@@ -98,6 +100,8 @@ func Open(ctx context.Context, source Source, options Options) (*Study, error) {
 // only picks the study that was asked for.
 func only(studies []*Study, skipped Skipped, uid string) (*Study, error) {
 	switch {
+	case len(studies) == 0 && skipped.Own > 0:
+		return nil, neurotriage.Refuse(neurotriage.StudyNotFound, "open study: nothing but %d reports of this program lies here", skipped.Own)
 	case len(studies) == 0 && skipped.Other == 0:
 		return nil, neurotriage.Refuse(neurotriage.NotDICOM, "open study: none of %d files is DICOM", skipped.NotDICOM)
 	case len(studies) == 0:
@@ -193,6 +197,9 @@ func headers(ctx context.Context, files []File, options Options) ([]*instance, S
 			return nil, skipped, r.err
 		case r.instance.studyUID == "" && r.instance.damaged == nil:
 			skipped.Other++
+			continue
+		case r.instance.makers.are(options.OwnDevices):
+			skipped.Own++
 			continue
 		}
 		if err := sum.add(r.instance.file, options.Limits); err != nil {

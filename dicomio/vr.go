@@ -68,6 +68,7 @@ func wantedSequence(t uint32) bool {
 	case 0x00082218, // anatomic region
 		0x00081032, // procedure code
 		0x00180012, // contrast/bolus agent
+		0x0018A001, // contributing equipment
 		0x00189341, // contrast/bolus usage
 		0x00209222, // dimension index
 		0x00283000, // modality LUT

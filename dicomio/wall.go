@@ -75,6 +75,7 @@ type vetted struct {
 	mediaClass     string // SOP class of the file meta, a second witness
 	mediaInstance  string
 	layout         syntax // of the data set; header is explicit in its byte order
+	dataset        int64  // where the data set begins
 	deflated       int64  // where the deflate stream begins, 0 when there is none
 	header         []byte // elements that the parser may see, without file meta
 	characterSet   []byte // (0008,0005) of the data set, undecoded
@@ -109,6 +110,7 @@ func (w *wall) file() error {
 	if err := w.meta(); err != nil {
 		return err
 	}
+	w.out.dataset = w.in.off
 	layout := layoutOf(w.out.transferSyntax)
 	if layout.deflated {
 		// The data set behind the file meta is one raw deflate stream (PS3.5 A.5).
