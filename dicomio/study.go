@@ -322,6 +322,7 @@ func (s *Study) describe(all []*instance) {
 		p.Name = cmp.Or(p.Name, i.patient.Name)
 		p.BirthDate, p.Sex = cmp.Or(p.BirthDate, i.patient.BirthDate), cmp.Or(p.Sex, i.patient.Sex)
 		s.study.AccessionNumber = cmp.Or(s.study.AccessionNumber, i.accession)
+		s.study.PlacerOrder, s.study.FillerOrder = cmp.Or(s.study.PlacerOrder, i.placer), cmp.Or(s.study.FillerOrder, i.filler)
 		s.study.ID = cmp.Or(s.study.ID, i.studyID)
 		s.study.Date, s.study.Time = cmp.Or(s.study.Date, i.date), cmp.Or(s.study.Time, i.clock)
 		s.study.UTCOffset = cmp.Or(s.study.UTCOffset, i.utcOffset)
