@@ -55,22 +55,30 @@ func (f Frame) Check(dst []byte, rows, columns, precision int) error {
 	return nil
 }
 
-// PutRow writes decoded samples as one native little endian row of dst. Samples
-// of a signed frame whose codestream precision is below BitsStored are extended
-// from that precision, because the bits above it were never coded.
+// PutRow writes decoded samples as one native little endian row of dst, as PutRun
+// does.
 func PutRow[T uint16 | int32](f Frame, dst []byte, row int, samples []T, precision int) {
+	PutRun(f, dst, row, 0, samples, precision)
+}
+
+// PutRun writes decoded samples as native little endian ones from a row and
+// column of dst on. Samples of a signed frame whose codestream precision is below
+// BitsStored are extended from that precision, because the bits above it were
+// never coded.
+func PutRun[T uint16 | int32](f Frame, dst []byte, row, column int, samples []T, precision int) {
 	extend := 0
 	if f.Signed && precision < f.BitsStored {
 		extend = 32 - precision
 	}
+	at := row*f.Columns + column
 	if f.BitsAllocated == 8 {
-		out := dst[row*f.Columns:][:len(samples)]
+		out := dst[at:][:len(samples)]
 		for i, s := range samples {
 			out[i] = byte(int32(s) << extend >> extend)
 		}
 		return
 	}
-	out := dst[row*f.Columns*2:][:len(samples)*2]
+	out := dst[at*2:][:len(samples)*2]
 	if extend == 0 {
 		for i, s := range samples {
 			binary.LittleEndian.PutUint16(out[2*i:], uint16(s))

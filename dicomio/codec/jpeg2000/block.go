@@ -1,7 +1,5 @@
 package jpeg2000
 
-import "errors"
-
 // A flag word holds what the coding passes need to know of four samples above
 // each other, a column of a stripe, and of their neighbours:
 //
@@ -30,16 +28,6 @@ const (
 	contexts         = 19
 )
 
-// workspace is what decoding a code-block needs beside its data; it is reused.
-type workspace struct {
-	flags  []uint32 // one word wider than the block on each side, one stripe higher
-	values []int32  // twice the magnitude with the half of the last plane, signed
-	high   highSpace
-	lanes  []int32
-	real   []float32
-	laneR  []float32
-}
-
 // blockDecoder decodes the bit planes of one code-block (T.800 annex D).
 type blockDecoder struct {
 	mq
@@ -53,25 +41,25 @@ type blockDecoder struct {
 	causal        bool
 }
 
-// decodeBlock fills w.values, width × height of them.
-func (w *workspace) decodeBlock(b *block, orientation, planes int, s *style) error {
+// decodePlanes fills w.values from w.words.
+func (w *workspace) decodePlanes(b *block, orientation, planes int, s *style) error {
 	d := &blockDecoder{
-		width: b.width(), height: b.height(), zero: &zeroContexts[orientation],
+		width: int(b.width), height: int(b.height), zero: &zeroContexts[orientation],
 		causal: s.blockStyle&styleCausal != 0,
 	}
 	d.stride = d.width + 2
 	stripes := (d.height + 3) / 4
 	w.flags = grown(w.flags, d.stride*(stripes+2))
-	w.values = grown(w.values, d.width*d.height)
+	w.values, w.stride = grown(w.values, d.width*d.height), d.width
 	d.flags, d.values = w.flags, w.values
-	plane := planes - b.planes - 1 // of the first pass
-	if plane > 30 {
-		return errors.New("a code-block has too many bit planes")
+	plane := planes - int(b.planes) - 1 // of the first pass
+	if int(b.passes) > 3*plane+1 {
+		return errManyPasses
 	}
 	d.resetContexts()
 	pass := 0
 	kind := 2 // the first pass is a cleanup
-	for _, word := range b.segments {
+	for _, word := range w.words {
 		bypass := s.blockStyle&styleBypass != 0 && pass >= 10 && kind != 2
 		if bypass {
 			d.raw = raw{src: word.data}
@@ -79,10 +67,7 @@ func (w *workspace) decodeBlock(b *block, orientation, planes int, s *style) err
 			d.start(word.data)
 		}
 		for range word.passes {
-			if plane < 0 {
-				return errors.New("a code-block has more passes than bit planes")
-			}
-			// A word that is shared by raw and coded passes cannot be: longest says so.
+			// A word that is shared by raw and coded passes cannot be: codewordOf says so.
 			d.pass(kind, plane, bypass, s.blockStyle)
 			pass++
 			if kind++; kind == 3 {
@@ -344,13 +329,3 @@ var signContexts = func() (table [256]uint8) {
 	}
 	return table
 }()
-
-// grown gives a cleared slice of the length, reusing the memory of s.
-func grown[T any](s []T, length int) []T {
-	if cap(s) < length {
-		return make([]T, length)
-	}
-	s = s[:length]
-	clear(s)
-	return s
-}

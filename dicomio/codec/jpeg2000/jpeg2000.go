@@ -1,11 +1,14 @@
 // Package jpeg2000 decodes grey JPEG 2000 codestreams of ITU-T T.800, reversible
 // and irreversible, and those of high throughput (T.814), as they stand in DICOM
-// files. Any tiling, progression, precincts, layers and code-block style of part
-// 1 are read; progression changes and packed packet headers are not.
+// files. Any tiling, progression and changes of it, precincts, layers, packed
+// packet headers and code-block styles of part 1 are read, and all three passes
+// of high throughput.
 //
-// Purpose of the files, in the order of the work: markers (headers of codestream
-// and tile), tile (bands, precincts, order of packets), packet (tier 2), block
-// (tier 1) with mq, ht with its tables (tier 1 of T.814), wavelet.
+// Purpose of the files, in the order of the work: markers and packed (headers of
+// codestream and tile), tile and precinct (its parts), progression (order of
+// packets), packet and highpacket (tier 2), block with mq (tier 1), high with
+// highrow, refine and hightables (tier 1 of T.814), wavelet with lift, output.
+// budget bounds what a codestream may ask for.
 package jpeg2000
 
 import (
@@ -17,21 +20,30 @@ import (
 
 // decoder is the state of one codestream.
 type decoder struct {
-	frame  codec.Frame
-	dst    []byte
-	src    []byte
-	size   size
-	high   bool  // code-blocks of T.814 were announced (CAP)
-	main   style // of the main header; tiles start from it
-	tiles  map[int]*tileData
-	work   workspace
-	pixels []int32 // the whole picture, before the level shift
+	frame      codec.Frame
+	dst        []byte
+	src        []byte
+	size       size
+	high       bool  // code-blocks of T.814 were announced (CAP)
+	main       style // of the main header; tiles start from it
+	changes    []change
+	mainPacked packedHeaders // PPM
+	packed     []byte        // what is left of it
+	tiles      map[int]*tileData
+	budget     budget
+	space      space
+	work       workspace
+	jobs       []job
+	exact      []int32   // samples of a tile, reversible
+	real       []float32 // and irreversible
 }
 
 // tileData collects a tile's parts.
 type tileData struct {
-	style style
-	parts [][]byte
+	own     *style // where its headers change the main one's
+	changes []change
+	parts   [][]byte
+	packed  [][]byte // packet headers, a piece for each part
 }
 
 // Decode decodes one grey frame into native little endian samples. dst has
@@ -45,7 +57,7 @@ func Decode(dst, src []byte, frame codec.Frame) error {
 	if err := d.headers(); err != nil {
 		return err
 	}
-	d.pixels = make([]int32, frame.Rows*frame.Columns)
+	d.budget = newBudget(frame.Rows*frame.Columns, d.size.precision)
 	for index := range d.size.tiles() {
 		data, ok := d.tiles[index]
 		if !ok {
@@ -55,28 +67,7 @@ func Decode(dst, src []byte, frame codec.Frame) error {
 			return fmt.Errorf("jpeg 2000 tile %d: %w", index, err)
 		}
 	}
-	d.put()
 	return nil
-}
-
-// put shifts the level (T.800 G.1), clamps, and writes the samples.
-func (d *decoder) put() {
-	bits := d.size.precision
-	if !d.main.reversible { // lossy samples may overshoot; a reader would wrap them
-		bits = min(bits, d.frame.BitsStored)
-	}
-	lowest, shift := int32(0), int32(1)<<(d.size.precision-1)
-	if d.size.signed {
-		lowest, shift = -1<<(bits-1), 0
-	}
-	highest := lowest + (1<<bits - 1)
-	for y := range d.frame.Rows {
-		row := d.pixels[y*d.frame.Columns:][:d.frame.Columns]
-		for x, value := range row {
-			row[x] = min(max(value+shift, lowest), highest)
-		}
-		codec.PutRow(d.frame, d.dst, y, row, d.size.precision)
-	}
 }
 
 // codestream finds the codestream in a JP2 file (T.800 annex I), which some

@@ -134,9 +134,16 @@ func (d *decoder) mainSegment(marker int, body []byte) error {
 		d.high = be32(body)>>(32-15)&1 == 1
 		return nil
 	case markerPPM:
-		return fmt.Errorf("jpeg 2000 packed packet headers: %w", codec.ErrUnsupported)
+		return d.mainPacked.add(body)
+	case markerPOC:
+		if d.changes != nil {
+			return errors.New("the jpeg 2000 progression changes stand twice")
+		}
+		var err error
+		d.changes, err = changesOf(body)
+		return err
 	}
-	return d.main.apply(marker, body, false)
+	return d.main.apply(marker, body)
 }
 
 // sizeSegment reads SIZ and compares it with the file's header.
@@ -173,7 +180,7 @@ func (d *decoder) sizeSegment(body []byte) error {
 }
 
 // apply reads a segment that main and tile headers may have.
-func (s *style) apply(marker int, body []byte, tile bool) error {
+func (s *style) apply(marker int, body []byte) error {
 	switch marker {
 	case markerCOD:
 		if len(body) < 10 {
@@ -210,8 +217,6 @@ func (s *style) apply(marker int, body []byte, tile bool) error {
 			return errors.New("the jpeg 2000 region of interest is damaged")
 		}
 		s.roi = int(body[2])
-	case markerPOC, markerPPT:
-		return fmt.Errorf("jpeg 2000 marker 0x%04x: %w", marker, codec.ErrUnsupported)
 	}
 	return nil // comments, lengths and the like say nothing that is needed
 }
@@ -313,32 +318,80 @@ func (d *decoder) tilePart(b []byte) (next []byte, err error) {
 	}
 	tile, ok := d.tiles[index]
 	if !ok {
-		tile = &tileData{style: d.main}
-		tile.style.ownCoding, tile.style.ownStep = false, false
+		tile = &tileData{}
 		d.tiles[index] = tile
 	}
-	rest = rest[:length-12]
+	if d.mainPacked != nil {
+		if len(d.tiles) == 1 && len(tile.parts) == 0 {
+			if d.packed, err = d.mainPacked.joined(); err != nil {
+				return nil, err
+			}
+		}
+		headers, left, err := split(d.packed)
+		if err != nil {
+			return nil, err
+		}
+		tile.packed, d.packed = append(tile.packed, headers), left
+	}
+	return b[length:], d.tilePartHeader(tile, index, rest[:length-12])
+}
+
+// tilePartHeader reads what stands between the tile-part's beginning and its
+// data.
+func (d *decoder) tilePartHeader(tile *tileData, index int, rest []byte) error {
+	var packed packedHeaders
 	for {
 		if len(rest) < 2 {
-			return nil, fmt.Errorf("a part of jpeg 2000 tile %d has no data", index)
+			return fmt.Errorf("a part of jpeg 2000 tile %d has no data", index)
 		}
 		marker := be16(rest)
 		if marker == markerSOD {
 			tile.parts = append(tile.parts, rest[2:])
-			return b[length:], nil
+			if packed != nil {
+				headers, err := packed.joined()
+				tile.packed = append(tile.packed, headers)
+				return err
+			}
+			return nil
 		}
 		body, after, err := segment(rest)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if err := tile.style.apply(marker, body, true); err != nil {
-			return nil, err
+		switch marker {
+		case markerPPT:
+			if d.mainPacked != nil {
+				return errPackedTwice
+			}
+			err = packed.add(body)
+		case markerCOD, markerCOC, markerQCD, markerQCC, markerRGN, markerPOC:
+			err = tile.apply(&d.main, marker, body)
+		}
+		if err != nil {
+			return err
 		}
 		rest = after
 	}
 }
 
-func ceilDiv(a, b int) int { return (a + b - 1) / b }
+// apply reads a segment that says how the tile is coded; its style starts as the
+// main header's.
+func (t *tileData) apply(main *style, marker int, body []byte) error {
+	if marker == markerPOC {
+		more, err := changesOf(body)
+		if len(t.changes)+len(more) > maxChanges {
+			return fmt.Errorf("jpeg 2000 with more than %d progression changes: %w", maxChanges, codec.ErrUnsupported)
+		}
+		t.changes = append(t.changes, more...)
+		return err
+	}
+	if t.own == nil {
+		own := *main
+		own.ownCoding, own.ownStep = false, false
+		t.own = &own
+	}
+	return t.own.apply(marker, body)
+}
 
-// ceilShift is a / 2^n rounded up; a may be negative.
-func ceilShift(a, n int) int { return (a + 1<<n - 1) >> n }
+func le64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
+func be64(b []byte) uint64 { return binary.BigEndian.Uint64(b) }
