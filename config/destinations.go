@@ -19,6 +19,8 @@ type Destination struct {
 	AETitle string `json:"ae_title"` // theirs
 	Calling string `json:"calling"`  // ours; empty: that of the receiver
 	Commit  bool   `json:"commit"`   // wait for storage commitment
+	// Of kinds that send DICOM objects.
+	Objects []string `json:"objects" config:"enum=sr|key_image|key_object"` // empty: all
 	// Of kinds that speak HTTP.
 	URL          string `json:"url"`
 	TokenFile    string `json:"token_file" config:"path,file"`

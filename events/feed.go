@@ -80,6 +80,15 @@ func (b *Bus) Follow(ctx context.Context, feed Feed, fn func(context.Context, No
 	}
 }
 
+// PrepareFeed begins the feed if it is new, so that Follow misses nothing that
+// is published from now on.
+func (b *Bus) PrepareFeed(ctx context.Context, feed Feed) error {
+	return b.do(ctx, "preparing feed "+feed.Name, func(ctx context.Context) error {
+		_, err := b.ensureFeed(ctx, feed)
+		return err
+	})
+}
+
 // drain hands out notices until something is wrong with the surroundings.
 func (b *Bus) drain(ctx context.Context, feed Feed, fn func(context.Context, Notice) error) error {
 	var consumer jetstream.Consumer
