@@ -44,7 +44,7 @@ const (
 // Delivery is what the worklist shows of one.
 type Delivery struct {
 	State    DeliveryState
-	Attempts int
+	Attempts int    // of the finding that count; waiting for the destination does not
 	Note     string // why it is not delivered, in words, without the patient
 }
 
@@ -164,11 +164,19 @@ func (c *Courier) settle(ctx context.Context, parcel Parcel, attempt int, err er
 		c.log.Info("delivered", "finding", parcel.Finding.ID, "study", parcel.Finding.StudyInstanceUID, "attempt", attempt)
 		return c.note(ctx, parcel, Delivery{State: Delivered, Attempts: attempt})
 	}
-	outage := errors.Is(err, neurotriage.ErrSurroundings)
-	if outage {
+	if errors.Is(err, ErrNothing) {
+		c.count("nothing")
+		return nil
+	}
+	if later, ok := errors.AsType[*Postponed](err); ok {
+		c.well()
+		c.count("postponed")
+		return errors.Join(later, c.note(ctx, parcel, Delivery{State: Pending, Attempts: attempt - 1, Note: later.Err.Error()}))
+	}
+	if errors.Is(err, neurotriage.ErrSurroundings) {
 		pause := c.unwell(err)
 		c.count("outage")
-		noted := c.note(ctx, parcel, Delivery{State: Pending, Attempts: attempt, Note: err.Error()})
+		noted := c.note(ctx, parcel, Delivery{State: Pending, Attempts: attempt - 1, Note: err.Error()})
 		return errors.Join(&Postponed{After: pause, Err: err}, noted)
 	}
 	c.well() // it answered, even if with a no
@@ -179,7 +187,6 @@ func (c *Courier) settle(ctx context.Context, parcel Parcel, attempt int, err er
 		return c.note(ctx, parcel, Delivery{State: Failed, Attempts: attempt, Note: err.Error()})
 	}
 	c.count("turned_away")
-	c.log.Warn("a finding was turned away; it is tried again", "finding", parcel.Finding.ID, "attempt", attempt, "err", err)
 	return errors.Join(err, c.note(ctx, parcel, Delivery{State: Pending, Attempts: attempt, Note: err.Error()}))
 }
 

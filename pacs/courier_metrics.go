@@ -20,7 +20,7 @@ func NewCourierMetrics(registerer prometheus.Registerer) (*CourierMetrics, error
 	m := &CourierMetrics{
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "neurotriage_delivery_attempts_total",
-			Help: "Attempts to deliver a finding, by outcome: delivered, turned_away, outage, failed (given up).",
+			Help: "Attempts to deliver a finding, by outcome: delivered, turned_away, outage, postponed, nothing (to deliver), failed (given up).",
 		}, []string{"destination", "outcome"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "neurotriage_delivery_seconds",

@@ -61,9 +61,11 @@ type Destination interface {
 	//
 	// An error that wraps neurotriage.ErrSurroundings says that the destination
 	// is not well and no parcel would get through: the courier pauses it. One
-	// that wraps ErrRejected says that this parcel will never be taken. Any other
-	// is held against the parcel, which is tried again, less and less often, until
-	// the destination's attempts are used up.
+	// that wraps ErrRejected says that this parcel will never be taken, ErrNothing
+	// that there is nothing in it to deliver. A *Postponed asks for the parcel
+	// again later. Any other error is held against the parcel, which is tried
+	// again, less and less often, until the destination's attempts are used up.
+	// Texts of errors are shown in the worklist: they hold no patient.
 	Deliver(ctx context.Context, parcel Parcel) error
 }
 
