@@ -64,6 +64,7 @@ const (
 	Lost     = "lost"      // the connection broke
 	Violated = "violated"  // the peer broke the protocol, and we aborted
 	Stopped  = "stopped"   // we aborted, since the server is shutting down
+	Crashed  = "crashed"   // the callee panicked, and we aborted
 )
 
 // Ended is the account of an association.

@@ -1,11 +1,15 @@
 package dimse
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -61,42 +65,116 @@ var ErrReleased = errors.New("association is released")
 // Conn is an association that we have requested. Its methods are for one
 // goroutine at a time, save Abort. After an error that is neither a *StatusError
 // nor ErrNotAccepted the association is gone.
-type Conn struct{}
-
-// Dial connects and requests an association. A rejection is a [Rejection], an
-// abort an [Abort], both wrapped.
-func Dial(ctx context.Context, o ClientOptions) (*Conn, error) { return nil, errors.ErrUnsupported }
+type Conn struct {
+	o        *ClientOptions
+	w        *wire
+	out      *outbox
+	peer     Association
+	contexts contexts
+	room     []byte // for command sets
+	last     uint16 // message id
+	reports  []Commitment
+	err      error // why the association is gone
+	once     sync.Once
+}
 
 // Peer says who answered.
-func (c *Conn) Peer() Association { return Association{} }
+func (c *Conn) Peer() Association { return c.peer }
 
 // Accepted lists the transfer syntaxes that the peer took for the SOP class, in
 // the order of the proposals.
-func (c *Conn) Accepted(sopClass string) []string { return nil }
+func (c *Conn) Accepted(sopClass string) []string {
+	var syntaxes []string
+	for _, a := range c.contexts {
+		if a != nil && a.class == sopClass && !slices.Contains(syntaxes, a.syntax) {
+			syntaxes = append(syntaxes, a.syntax)
+		}
+	}
+	return syntaxes
+}
+
+// context finds the presentation context for an operation; an empty syntax
+// stands for any.
+func (c *Conn) context(sopClass, syntax string) (id byte, agreed *accepted, err error) {
+	for i, a := range c.contexts {
+		if a != nil && a.class == sopClass && (syntax == "" || a.syntax == syntax) {
+			return byte(2*i + 1), a, nil
+		}
+	}
+	if syntax != "" {
+		return 0, nil, fmt.Errorf("%w for SOP class %s in transfer syntax %s", ErrNotAccepted, sopClass, syntax)
+	}
+	return 0, nil, fmt.Errorf("%w for SOP class %s", ErrNotAccepted, sopClass)
+}
 
 // Echo sends C-ECHO and waits for the answer.
-func (c *Conn) Echo(ctx context.Context) error { return errors.ErrUnsupported }
+func (c *Conn) Echo(ctx context.Context) error {
+	id, _, err := c.context(Verification, "")
+	if err != nil {
+		return fmt.Errorf("C-ECHO: %w", err)
+	}
+	rq := command{context: id, field: fieldEcho, class: Verification, datasetType: noDataset}
+	return c.operate(ctx, "C-ECHO", &rq, nil)
+}
 
 // Store sends one object and waits for the answer. nil means that the peer has
 // taken it, a warning included; a failure is a *StatusError. An error of
 // object.Data ends the association, since half an object cannot be called back.
-func (c *Conn) Store(ctx context.Context, object Object) error { return errors.ErrUnsupported }
+func (c *Conn) Store(ctx context.Context, object Object) error {
+	id, _, err := c.context(object.SOPClassUID, object.TransferSyntaxUID)
+	if err == nil && !ValidUID(object.SOPInstanceUID) {
+		return fmt.Errorf("C-STORE: SOP instance UID %q is none", object.SOPInstanceUID)
+	}
+	if err != nil {
+		return fmt.Errorf("C-STORE: %w", err)
+	}
+	rq := command{context: id, field: fieldStore, class: object.SOPClassUID, instance: object.SOPInstanceUID,
+		priority: uint16(object.Priority), datasetType: withDataset}
+	return c.operate(ctx, "C-STORE", &rq, object.Data)
+}
 
 // Commit asks the peer to take responsibility for objects (N-ACTION, PS3.4
 // J.3.2). nil means that it will report; the report comes by Committed on this
 // association or by an association of the peer's to a Server.
 func (c *Conn) Commit(ctx context.Context, transactionUID string, objects []SOPRef) error {
-	return errors.ErrUnsupported
+	id, agreed, err := c.context(StorageCommitment, "")
+	if err != nil {
+		return fmt.Errorf("storage commitment: %w", err)
+	}
+	if !ValidUID(transactionUID) || len(objects) == 0 {
+		return fmt.Errorf("storage commitment of %d objects as transaction %q: a UID and an object are needed", len(objects), transactionUID)
+	}
+	data := appendRequest(nil, agreed.syntax == ExplicitVRLittleEndian, transactionUID, objects)
+	rq := command{context: id, field: fieldAction, class: StorageCommitment, instance: commitmentInstance, kind: actionRequest, datasetType: withDataset}
+	return c.operate(ctx, "storage commitment", &rq, bytes.NewReader(data))
 }
 
-// Committed waits for the next report on this association.
+// Committed waits for the next report on this association. One that came during
+// another operation is returned at once.
 func (c *Conn) Committed(ctx context.Context) (Commitment, error) {
-	return Commitment{}, errors.ErrUnsupported
+	err := c.during(ctx, func() error {
+		for len(c.reports) == 0 {
+			if _, err := c.message(true); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return Commitment{}, fmt.Errorf("wait for a storage commitment report: %w", err)
+	}
+	report := c.reports[0]
+	c.reports = c.reports[1:]
+	return report, nil
 }
-
-// Release ends the association in good order and closes the connection.
-func (c *Conn) Release(ctx context.Context) error { return errors.ErrUnsupported }
 
 // Abort ends the association at once. It may be called at any time, more than
 // once and after Release, and so fits a defer.
-func (c *Conn) Abort() error { return nil }
+func (c *Conn) Abort() error {
+	c.once.Do(func() {
+		c.w.interrupt()
+		c.w.lastWords(appendShort(nil, pduAbort, 0, 0, 0))
+		c.w.conn.Close()
+	})
+	return nil
+}

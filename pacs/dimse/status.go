@@ -18,7 +18,7 @@ const (
 	StatusOutOfResources     Status = 0xA700
 	StatusDataSetMismatch    Status = 0xA900 // the dataset is of another SOP class
 	StatusCannotUnderstand   Status = 0xC000
-	StatusNoSuchTransaction  Status = 0x0112 // no such SOP instance
+	StatusNoSuchInstance     Status = 0x0112
 	StatusInvalidArgument    Status = 0x0115
 	statusMissingAttribute   Status = 0x0120
 	statusAttributeListError Status = 0x0107
@@ -28,7 +28,7 @@ var statusWords = map[Status]string{
 	StatusSuccess: "success", StatusCoerced: "coercion of data elements", StatusProcessingFailure: "processing failure",
 	StatusDuplicate: "duplicate SOP instance", StatusInvalidInstance: "invalid SOP instance",
 	StatusClassNotSupported: "SOP class not supported", StatusNotAuthorized: "not authorized",
-	StatusUnrecognized: "unrecognized operation", StatusNoSuchTransaction: "no such SOP instance",
+	StatusUnrecognized: "unrecognized operation", StatusNoSuchInstance: "no such SOP instance",
 	StatusInvalidArgument: "invalid argument value", statusMissingAttribute: "missing attribute",
 }
 
@@ -40,22 +40,23 @@ func (s Status) Warning() bool {
 // Failed says that the operation was not done.
 func (s Status) Failed() bool { return s != StatusSuccess && !s.Warning() }
 
-func (s Status) String() string {
-	words := statusWords[s]
+func (s Status) String() string { return fmt.Sprintf("%04XH %s", uint16(s), s.words()) }
+
+func (s Status) words() string {
+	words, ok := statusWords[s]
 	switch {
-	case words != "":
+	case ok:
+		return words
 	case s&0xFF00 == 0xA700:
-		words = "out of resources"
+		return "out of resources"
 	case s&0xFF00 == 0xA900:
-		words = "dataset does not match SOP class"
+		return "dataset does not match SOP class"
 	case s&0xF000 == 0xC000:
-		words = "cannot understand"
+		return "cannot understand"
 	case s.Warning():
-		words = "warning"
-	default:
-		words = "failure"
+		return "warning"
 	}
-	return fmt.Sprintf("%04XH %s", uint16(s), words)
+	return "failure"
 }
 
 // StatusError is a failure that the peer answered to an operation. The
