@@ -29,6 +29,7 @@ import (
 	"neurotriage/config"
 	"neurotriage/dicomio"
 	"neurotriage/events"
+	"neurotriage/pacs"
 )
 
 // RunnerOptions is what the configuration says about the model and its runtime.
@@ -69,6 +70,10 @@ type Daemon struct {
 	library *library
 	engine  *engine
 	places  []*place
+	book    *book
+
+	commitments *pacs.Commitments
+	couriers    []*pacs.Courier
 
 	// Made by Start.
 	server     *events.Server
@@ -113,12 +118,15 @@ func New(cfg config.Config, deps Deps) (*Daemon, error) {
 	}
 	deps = deps.withDefaults()
 	log := deps.Logger.With("component", "daemon")
-	d := &Daemon{cfg: cfg, deps: deps, log: log, pulse: newPulse(), fatal: make(chan error, 1)}
+	d := &Daemon{cfg: cfg, deps: deps, log: log, pulse: newPulse(), commitments: pacs.NewCommitments(), fatal: make(chan error, 1)}
 	d.stack.log = log
 	d.disk = disk{dir: cfg.StateDir, least: leastFree, free: freeBytes}
 	var err error
 	if d.meter, err = newMeter(deps.Registry, deps.Version); err != nil {
 		return nil, fmt.Errorf("registering the metrics of the daemon: %w", err)
+	}
+	if d.book, err = newBook(deps.Logger.With("component", "audit"), deps.Registry); err != nil {
+		return nil, fmt.Errorf("registering the metrics of the log book: %w", err)
 	}
 	d.gate = newGate(log, d.surroundings, func(paused bool) { d.meter.paused.Set(number(paused)) })
 	d.live = &live{log: log, level: deps.Level, meter: d.meter}
@@ -170,9 +178,11 @@ func (d *Daemon) Start(ctx context.Context) error {
 		do   func(context.Context) error
 	}{
 		{"the state directory", d.openState},
+		{"the log book", d.openBook},
 		{"nats", d.openBus},
 		{"the model", d.openModel},
 		{"the live configuration", d.openConfig},
+		{"the destinations", d.openCouriers},
 		{"the work loop", d.openWork},
 		{"the http listener", d.openHTTP},
 		{"the address file", d.openAddresses},
