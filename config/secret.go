@@ -81,6 +81,14 @@ func (h HTTPAuth) Bearer() (string, error) {
 	return secretFile("http.auth.token_file", h.TokenFile)
 }
 
+// Secret gives the client's secret; empty: a public client.
+func (o OIDC) Secret() (string, error) {
+	if o.ClientSecretFile == "" {
+		return "", nil
+	}
+	return secretFile("http.access.oidc.client_secret_file", o.ClientSecretFile)
+}
+
 // secretFile reads a secret. Line ends at its end do not belong to it; an empty
 // secret would open the door, so it is a fault.
 func secretFile(key, path string) (string, error) {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 
 	"neurotriage"
 	"neurotriage/events"
@@ -34,7 +36,24 @@ func shown(e events.Entry) worklist.Entry {
 			entry.Glioma, entry.Scored = *f.Probability, true
 		}
 	}
+	entry.Deliveries = deliveries(e)
 	return entry
+}
+
+// deliveries are those of the finding in force, by destination.
+func deliveries(e events.Entry) []worklist.Delivery {
+	if e.Finding == nil || len(e.Deliveries) == 0 {
+		return nil
+	}
+	var list []worklist.Delivery
+	for _, name := range slices.Sorted(maps.Keys(e.Deliveries)) {
+		if d := e.Deliveries[name]; d.FindingID == e.Finding.ID {
+			list = append(list, worklist.Delivery{
+				Destination: name, State: worklist.DeliveryState(d.State), Attempts: d.Attempts, Note: d.Note, Updated: d.Updated,
+			})
+		}
+	}
+	return list
 }
 
 // Finding gives a whole finding.

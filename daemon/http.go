@@ -80,23 +80,27 @@ func (d *Daemon) openHTTP(ctx context.Context) error {
 
 // handler is everything the daemon serves, behind the doorkeeper.
 func (d *Daemon) handler() (http.Handler, error) {
-	mirror, options := d.openPage()
+	keeper, err := newDoorkeeper(d.cfg.HTTP)
+	if err != nil {
+		return nil, err
+	}
+	known, err := d.openVisitors(keeper)
+	if err != nil {
+		return nil, err
+	}
+	mirror, options := d.openPage(known)
 	page, err := worklist.New(board{mirror, d.bus}, mirror, options)
 	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", d.serveAlive)
-	mux.HandleFunc("GET /readyz", d.serveReady)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(d.deps.Registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
+	mux.Handle("GET /readyz", known.known(http.HandlerFunc(d.serveReady)))
+	mux.Handle("GET /metrics", known.known(promhttp.HandlerFor(d.deps.Registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})))
 	api := studies{bus: d.bus}
-	mux.HandleFunc("GET /v1/studies", options.Guard(api.list))
-	mux.HandleFunc("GET /v1/studies/{uid}", options.Guard(api.one))
+	mux.HandleFunc("GET /v1/studies", page.Guard("list studies", api.list))
+	mux.HandleFunc("GET /v1/studies/{uid}", page.Guard("see a finding", api.one))
 	mux.Handle("/", page.Handler())
-	keeper, err := newDoorkeeper(d.cfg.HTTP)
-	if err != nil {
-		return nil, err
-	}
 	return http.MaxBytesHandler(keeper.guard(mux), requestBytes), nil
 }
 
@@ -141,15 +145,16 @@ type doorkeeper struct {
 	user     string
 	password string
 	byName   bool // only this machine's own names are accepted as Host
+	logins   bool // people log in with the page; it knows the token, too
 }
 
 func newDoorkeeper(cfg config.HTTP) (doorkeeper, error) {
 	token, err := cfg.Auth.Bearer()
 	user, password, loginErr := cfg.Auth.Login()
-	k := doorkeeper{allow: cfg.Allow, token: token, user: user, password: password}
+	k := doorkeeper{allow: cfg.Allow, token: token, user: user, password: password, logins: cfg.Access.OIDC.Issuer != ""}
 	host, _, splitErr := net.SplitHostPort(cfg.Listen)
 	address, parseErr := netip.ParseAddr(host)
-	k.byName = !k.locked() && (host == "localhost" || parseErr == nil && address.IsLoopback())
+	k.byName = !k.locked() && !k.logins && (host == "localhost" || parseErr == nil && address.IsLoopback())
 	return k, errors.Join(err, loginErr, splitErr)
 }
 
@@ -172,7 +177,7 @@ func (k doorkeeper) guard(next http.Handler) http.Handler {
 			http.Error(w, "this network is not on http.allow", http.StatusForbidden)
 		case k.byName && !localName(r.Host):
 			http.Error(w, "this name is not the daemon's", http.StatusMisdirectedRequest)
-		case r.URL.Path != "/healthz" && !k.knows(r):
+		case r.URL.Path != "/healthz" && !k.logins && !k.knows(r):
 			header.Set("WWW-Authenticate", `Basic realm="neurotriage", charset="UTF-8"`)
 			http.Error(w, "authentication is needed", http.StatusUnauthorized)
 		default:

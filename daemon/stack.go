@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -118,18 +117,8 @@ func (d *decoded) failedLongAgo() bool {
 func (s *stack) decode(ctx context.Context, e worklist.Entry, d *decoded) error {
 	s.turn.Lock()
 	defer s.turn.Unlock()
-	entry, found, err := s.bus.Entry(ctx, e.StudyInstanceUID)
+	study, err := reopen(ctx, s.bus, s.reader, e)
 	if err != nil {
-		return err
-	}
-	if !found || entry.Finding == nil || entry.Finding.ID != e.FindingID || entry.Finding.Location == nil {
-		return fmt.Errorf("where study %s lies is not known: %w", e.StudyInstanceUID, worklist.ErrNotFound)
-	}
-	study, err := s.reader.Open(ctx, neurotriage.Job{StudyInstanceUID: e.StudyInstanceUID, Location: *entry.Finding.Location})
-	if err != nil {
-		if refusal(err) != nil || errors.Is(err, neurotriage.ErrElsewhere) {
-			return fmt.Errorf("%w: %w", worklist.ErrNotFound, err)
-		}
 		return err
 	}
 	defer study.Close()
@@ -203,29 +192,4 @@ func (d *decoded) close() {
 	if d.file != nil {
 		_ = d.file.Close() // it has no name and nothing in it is needed
 	}
-}
-
-// openPage makes what stands behind the pages.
-func (d *Daemon) openPage() (*mirror, worklist.Options) {
-	mirror := newMirror(d.bus)
-	d.background("the mirror of the worklist", mirror.follow)
-	ctx, stop := context.WithCancel(context.Background())
-	looked := *d.library
-	looked.options.Parallel = 2 // people wait for the first slice, triage for all of them
-	views := &stack{bus: d.bus, reader: &looked, dir: filepath.Join(d.cfg.StateDir, "spool"), guard: d.disk.check, ctx: ctx}
-	d.stack.add("studies that are looked at", func(context.Context) error {
-		stop()
-		views.work.Wait()
-		return nil
-	})
-	return mirror, worklist.Options{
-		Model: d.modelRef, Evaluation: d.evaluation, Version: d.deps.Version, Now: d.deps.Now, Logger: d.deps.Logger.With("component", "worklist"),
-		Desk: desk{d.bus, mirror}, Stack: views, Room: room{d}, Trouble: mirror.trouble,
-		Visitor: proxy{d.cfg.HTTP.Access}.visitor, Archive: d.cfg.HTTP.Viewer,
-	}
-}
-
-func (d *Daemon) evaluation() map[string]any {
-	card, _ := d.classifier.Model()
-	return card.Evaluation
 }

@@ -3,11 +3,9 @@ package worklist
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
-	"sync"
-	"time"
 )
 
 // Role is what a visitor may do; each holds the ones before it.
@@ -34,8 +32,9 @@ func (r Role) String() string {
 
 // Visitor is who asks.
 type Visitor struct {
-	Name string
-	Role Role
+	Name      string
+	Role      Role
+	Anonymous bool // nobody knows who it is, and nobody asks
 }
 
 // CanRead and CanRun say what the pages offer.
@@ -49,7 +48,12 @@ var ErrNoVisitor = errors.New("nobody is logged in")
 
 // anonymous is everybody where no access control is configured, which is
 // possible on loopback or behind the daemon's one password only.
-func anonymous(*http.Request) (Visitor, error) { return Visitor{Name: "anonymous", Role: Admin}, nil }
+func anonymous(*http.Request) (Visitor, error) {
+	return Visitor{Name: "anonymous", Role: Admin, Anonymous: true}, nil
+}
+
+// ErrNoRole says that somebody is logged in who may do nothing here.
+var ErrNoRole = errors.New("this person has no role here")
 
 type visitorKey struct{}
 
@@ -66,6 +70,10 @@ func (b *Board) allow(role Role, act string, handler http.HandlerFunc) http.Hand
 		allowed := err == nil && who.Role >= role
 		b.book.write(r, who, act, allowed)
 		switch {
+		case err != nil && b.options.Login != nil && byPerson(r):
+			http.Redirect(w, r, "/login?"+url.Values{"to": {r.URL.RequestURI()}}.Encode(), http.StatusSeeOther)
+		case err != nil && b.options.Login != nil:
+			http.Error(w, "Nobody is logged in: log in at /login.", http.StatusUnauthorized)
 		case err != nil:
 			http.Error(w, "Nobody is logged in: the daemon takes visitors from its access proxy only.", http.StatusUnauthorized)
 		case !allowed:
@@ -76,69 +84,13 @@ func (b *Board) allow(role Role, act string, handler http.HandlerFunc) http.Hand
 	}
 }
 
-// pictureAct is the one act that is not written each time: a viewer asks for a
-// hundred slices while a person looks once.
-const pictureAct = "see pixels"
-
-// book is the log book of views and acts: one line each.
-type book struct {
-	log  *slog.Logger
-	now  func() time.Time
-	mu   sync.Mutex
-	seen map[string]time.Time // of pictureAct, by visitor and study
-}
-
-// lookTime is how long one look at the slices of a study lasts in the book.
-const lookTime = 10 * time.Minute
-
-func (b *book) write(r *http.Request, who Visitor, act string, allowed bool) {
-	study := r.PathValue("uid")
-	if act == pictureAct && allowed && !b.first(who.Name+" "+study) {
-		return
-	}
-	b.log.Info("audit", "act", act, "allowed", allowed, "user", clean(who.Name), "role", who.Role.String(), "study", clean(study),
-		"path", clean(r.URL.Path), "from", r.RemoteAddr)
-}
-
-func (b *book) first(key string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now := b.now()
-	if at, ok := b.seen[key]; ok && now.Sub(at) < lookTime {
-		return false
-	}
-	if b.seen == nil || len(b.seen) > 4096 { // forgetting writes a line more, never one less
-		b.seen = map[string]time.Time{}
-	}
-	b.seen[key] = now
-	return true
-}
-
-// clean keeps one line one line, and short.
-func clean(s string) string {
-	return strings.ToValidUTF8(strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return '?'
-		}
-		return r
-	}, s[:min(len(s), 256)]), "?")
+// byPerson tells a page that a person opens from what scripts and programs ask for.
+func byPerson(r *http.Request) bool {
+	return r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
 // Guard lets visitors of any role through to what stands beside the pages, such
-// as the list for programs.
-func (o Options) Guard(next http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if o.Visitor == nil {
-			next(w, r)
-			return
-		}
-		switch who, err := o.Visitor(r); {
-		case err != nil:
-			http.Error(w, "nobody is logged in", http.StatusUnauthorized)
-		case who.Role < Viewer:
-			http.Error(w, "this needs the role viewer", http.StatusForbidden)
-		default:
-			next(w, r)
-		}
-	}
+// as the list for programs, and writes the act into the log book.
+func (b *Board) Guard(act string, next http.HandlerFunc) http.HandlerFunc {
+	return b.allow(Viewer, act, next)
 }

@@ -60,6 +60,7 @@ func (b *Board) assess(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		b.fail(w, fmt.Errorf("storing the assessment: %w", err))
 	default:
+		b.book.done(r, "assessed a finding", strings.TrimSpace(a.Verdict+" "+a.Label)+", finding "+a.FindingID)
 		http.Redirect(w, r, "/study/"+a.StudyInstanceUID+"#assessment", http.StatusSeeOther)
 	}
 }

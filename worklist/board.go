@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -35,6 +34,10 @@ type Options struct {
 	Room       Room                                 // nil: no operations page
 	Trouble    func() string                        // why what is shown may be out of date, or empty; nil: never
 	Archive    string                               // address of a PACS viewer, {study} stands for the study UID; empty: no link
+	Login      Login                                // nil: visitors are known otherwise
+	Auditor    Auditor                              // nil: acts stand in the log alone
+	Patients   Patients                             // nil: nobody sees who a patient is
+	Identity   func(Visitor) bool                   // whether the visitor may see who the patient is; nil: nobody may
 }
 
 // Board serves the pages.
@@ -57,6 +60,7 @@ type page struct {
 	Here    string // this page's address
 	Visitor Visitor
 	Room    bool   // there is an operations page, and the visitor may see it
+	Login   bool   // the visitor can log out
 	Trouble string // why the page may be out of date, or empty
 }
 
@@ -77,7 +81,7 @@ func New(store Store, announcer Announcer, options Options) (*Board, error) {
 		options.Now = time.Now
 	}
 	return &Board{
-		store: store, announcer: announcer, options: options, pages: pages, book: &book{log: options.Logger, now: options.Now},
+		store: store, announcer: announcer, options: options, pages: pages, book: &book{log: options.Logger, auditor: options.Auditor, now: options.Now},
 	}, nil
 }
 
@@ -97,6 +101,7 @@ func (b *Board) Handler() http.Handler {
 	see("GET /study/{uid}/viewer.json", "open the viewer", b.serveViewer)
 	see("GET /study/{uid}/slice/{series}/{slice}", pictureAct, b.serveSlice)
 	see("GET /study/{uid}/key/{file}", pictureAct, b.serveKey)
+	see("GET /study/{uid}/report/{file}", "fetch a report", b.serveReport)
 	see("GET /events", "follow the worklist", b.serveEvents)
 	see("POST /theme", "choose a theme", genuine(b.setTheme))
 	if b.options.Desk != nil {
@@ -106,6 +111,9 @@ func (b *Board) Handler() http.Handler {
 	if b.options.Room != nil {
 		mux.HandleFunc("GET /operations", b.allow(Admin, "see operations", b.serveOperations))
 		mux.HandleFunc("POST /operations/replay", b.allow(Admin, "replay a dead letter", genuine(b.replay)))
+	}
+	if b.options.Login != nil {
+		b.routeLogin(mux)
 	}
 	mux.HandleFunc("GET /assets/{file}", serveAsset(assets))
 	return guard(http.NewCrossOriginProtection().Handler(mux))
@@ -147,30 +155,6 @@ func (b *Board) serveList(w http.ResponseWriter, r *http.Request) {
 	b.render(w, "list.html", b.list(b.page(w, r, "Worklist"), entries, parseQuery(r.URL.Query())))
 }
 
-func (b *Board) serveStudy(w http.ResponseWriter, r *http.Request) {
-	entry, err := b.entry(r)
-	if err != nil {
-		b.fail(w, err)
-		return
-	}
-	p := studyPage{page: b.page(w, r, "Study"), Row: newRow(entry, b.now()), Desk: b.options.Desk != nil}
-	p.Archive = strings.ReplaceAll(b.options.Archive, "{study}", url.QueryEscape(entry.StudyInstanceUID))
-	if entry.FindingID != "" {
-		finding, err := b.store.Finding(r.Context(), entry.FindingID)
-		if err != nil && !errors.Is(err, ErrNotFound) { // past its retention: the entry still tells
-			b.fail(w, fmt.Errorf("reading the finding: %w", err))
-			return
-		}
-		if err == nil {
-			p.Finding, p.Bars, p.Keys, p.Labels = &finding, bars(finding), keys(entry.StudyInstanceUID, finding), labels(&finding)
-			if reading, err := b.reading(r.Context(), entry.FindingID); err == nil {
-				p.Strips = strips(reading)
-			}
-		}
-	}
-	b.render(w, "study.html", p)
-}
-
 func (b *Board) serveFinding(w http.ResponseWriter, r *http.Request) {
 	entry, err := b.entry(r)
 	if err != nil {
@@ -186,26 +170,6 @@ func (b *Board) serveFinding(w http.ResponseWriter, r *http.Request) {
 	if err := writeJSON(w, finding); err != nil {
 		b.options.Logger.Debug("the viewer left", "error", err)
 	}
-}
-
-func (b *Board) serveKey(w http.ResponseWriter, r *http.Request) {
-	number, ok := strings.CutSuffix(r.PathValue("file"), ".png")
-	if n, err := strconv.Atoi(number); !ok || err != nil || n < 1 {
-		b.fail(w, fmt.Errorf("no key slice %q: %w", r.PathValue("file"), ErrNotFound))
-		return
-	}
-	entry, err := b.entry(r)
-	if err != nil {
-		b.fail(w, err)
-		return
-	}
-	data, err := b.store.Media(r.Context(), entry.FindingID, "key-"+number+".png")
-	if err != nil {
-		b.fail(w, fmt.Errorf("reading the picture: %w", err))
-		return
-	}
-	w.Header().Set("Content-Type", "image/png")
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
 }
 
 // entry finds the study that the address names.
@@ -227,6 +191,7 @@ func (b *Board) page(w http.ResponseWriter, r *http.Request, title string) page 
 	who := visitor(r)
 	p := page{
 		Title: title, Theme: theme(r), Token: token(w, r), Here: r.URL.RequestURI(), Visitor: who, Room: b.options.Room != nil && who.CanRun(),
+		Login: b.options.Login != nil && who.Name != "",
 	}
 	if b.options.Trouble != nil {
 		p.Trouble = b.options.Trouble()
@@ -242,12 +207,17 @@ func (b *Board) now() time.Time { return b.options.Now() }
 
 // render writes a page whole or not at all.
 func (b *Board) render(w http.ResponseWriter, name string, data any) {
+	b.renderWith(w, http.StatusOK, name, data)
+}
+
+func (b *Board) renderWith(w http.ResponseWriter, status int, name string, data any) {
 	var text bytes.Buffer
 	if err := b.pages.ExecuteTemplate(&text, name, data); err != nil {
 		b.fail(w, fmt.Errorf("rendering %s: %w", name, err))
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
 	if _, err := text.WriteTo(w); err != nil {
 		b.options.Logger.Debug("the viewer left", "error", err)
 	}

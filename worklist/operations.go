@@ -65,8 +65,6 @@ type tally struct {
 	Number int
 }
 
-type figure struct{ Name, Value string }
-
 func (b *Board) serveOperations(w http.ResponseWriter, r *http.Request) {
 	entries, err := b.store.Entries(r.Context())
 	if err != nil {
@@ -102,6 +100,7 @@ func (b *Board) replay(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "It was not replayed: "+err.Error(), http.StatusConflict)
 		return
 	}
+	b.book.done(r, "replayed a dead letter", r.PostFormValue("letter"))
 	http.Redirect(w, r, "/operations", http.StatusSeeOther)
 }
 
@@ -157,23 +156,5 @@ func ranked(count map[string]int) []tally {
 		}
 		return strings.Compare(a.Name, b.Name)
 	})
-	return list
-}
-
-// figures lists the numbers of a card's evaluation, nested names joined.
-func figures(under string, values map[string]any) []figure {
-	var list []figure
-	for name, value := range values {
-		name = strings.ReplaceAll(strings.TrimSpace(under+" "+name), "_", " ")
-		switch v := value.(type) {
-		case map[string]any:
-			list = append(list, figures(name, v)...)
-		case float64:
-			list = append(list, figure{name, fmt.Sprintf("%.4g", v)})
-		case string, bool:
-			list = append(list, figure{name, fmt.Sprint(v)})
-		}
-	}
-	slices.SortFunc(list, func(a, b figure) int { return strings.Compare(a.Name, b.Name) })
 	return list
 }

@@ -2,6 +2,7 @@ package worklist
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ type row struct {
 	When    time.Time
 	Age     string
 	Stage   string // how far the study has come
+	Lost    bool   // a destination does not have the finding and will not get it
 	Said    string // the verdict on the finding in force
 	Seen    string // who acknowledged its alert
 	Former  bool   // the verdict that there is belongs to an earlier finding
@@ -27,6 +29,7 @@ type row struct {
 func newRow(e Entry, now time.Time) row {
 	r := row{Entry: e, When: e.latest(), Age: age(now.Sub(e.latest())), Once: e.WasFlagged && !e.Flagged()}
 	r.Stage = stage(e)
+	r.Lost = slices.ContainsFunc(e.Deliveries, func(d Delivery) bool { return d.State == Failed })
 	if j := e.Assessed; j != nil {
 		r.Former = j.FindingID != e.FindingID
 		r.Said = strings.TrimSpace(j.Verdict+" "+j.Label) + " by " + j.User
@@ -55,7 +58,7 @@ func newRow(e Entry, now time.Time) row {
 }
 
 // stage words how far a study has come. A finding stands in the list only after
-// everything about it was delivered.
+// everything about it was stored; what goes on to destinations has a state each.
 func stage(e Entry) string {
 	again := ""
 	if e.FindingID != "" {
@@ -67,9 +70,33 @@ func stage(e Entry) string {
 	case Reading:
 		return "being read" + again
 	case NotRead:
-		return "NOT READ, delivered"
+		return "NOT READ, " + delivery(e.Deliveries)
 	}
-	return "read, delivered"
+	return "read, " + delivery(e.Deliveries)
+}
+
+// delivery words the deliveries of a finding, the worst first.
+func delivery(list []Delivery) string {
+	count := map[DeliveryState]int{}
+	for _, d := range list {
+		count[d.State]++
+	}
+	of := ""
+	if len(list) > 1 {
+		of = fmt.Sprintf(" of %d", len(list))
+	}
+	switch {
+	case count[Failed] > 0 && len(list) > 1:
+		return fmt.Sprintf("NOT DELIVERED to %d%s", count[Failed], of)
+	case count[Failed] > 0:
+		return "NOT DELIVERED"
+	case count[Delivered] == len(list):
+		return "delivered"
+	}
+	if count[Delivered] > 0 {
+		return fmt.Sprintf("delivered to %d%s", count[Delivered], of)
+	}
+	return "on its way"
 }
 
 // explanations word the reasons of a finding for a radiologist.

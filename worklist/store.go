@@ -63,7 +63,27 @@ type Entry struct {
 	Sequence         neurotriage.SequenceKind
 	Assessed         *Judgement // the newest verdict, perhaps on an earlier finding
 	Acknowledged     *Judgement // the newest acknowledgement of an alert
+	Deliveries       []Delivery // of the finding, one a destination, by name; empty where none is configured
 }
+
+// Delivery is how far a finding has come on its way to one destination.
+type Delivery struct {
+	Destination string
+	State       DeliveryState
+	Attempts    int
+	Note        string // why it is not delivered
+	Updated     time.Time
+}
+
+// DeliveryState is how far a delivery has come.
+type DeliveryState string
+
+// The states of a delivery.
+const (
+	Pending   DeliveryState = "pending"
+	Delivered DeliveryState = "delivered"
+	Failed    DeliveryState = "failed" // nobody tries again
+)
 
 // Judgement is what somebody said of a finding, and when.
 type Judgement struct {

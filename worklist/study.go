@@ -1,7 +1,10 @@
 package worklist
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +23,9 @@ type studyPage struct {
 	Labels  []string // to correct a finding to
 	Desk    bool     // findings can be assessed
 	Archive string   // the study in the PACS viewer
+	Patient *person  // nil: nobody can say who it is
+	Reports []sheetLink
+	Figures measured // of the model that read it
 }
 
 // bar is one class of the study's probabilities.
@@ -42,6 +48,41 @@ type strip struct {
 }
 
 type line struct{ Label, Points string }
+
+// sheetLink is a report of the finding that can be fetched.
+type sheetLink struct{ Name, Link, SOPInstanceUID string }
+
+func (b *Board) serveStudy(w http.ResponseWriter, r *http.Request) {
+	entry, err := b.entry(r)
+	if err != nil {
+		b.fail(w, err)
+		return
+	}
+	p := studyPage{page: b.page(w, r, "Study"), Row: newRow(entry, b.now()), Desk: b.options.Desk != nil, Patient: b.patient(r, entry)}
+	p.Archive = strings.ReplaceAll(b.options.Archive, "{study}", url.QueryEscape(entry.StudyInstanceUID))
+	if entry.FindingID != "" {
+		finding, err := b.store.Finding(r.Context(), entry.FindingID)
+		if err != nil && !errors.Is(err, ErrNotFound) { // past its retention: the entry still tells
+			b.fail(w, fmt.Errorf("reading the finding: %w", err))
+			return
+		}
+		if err == nil {
+			b.fill(r, &p, finding)
+		}
+	}
+	b.render(w, "study.html", p)
+}
+
+// fill puts the finding on the page, with what there is beside it.
+func (b *Board) fill(r *http.Request, p *studyPage, finding neurotriage.Finding) {
+	uid := p.Row.StudyInstanceUID
+	p.Finding, p.Bars, p.Keys, p.Labels = &finding, bars(finding), keys(uid, finding), labels(&finding)
+	p.Figures = b.measured(finding.Model.Digest)
+	p.Reports = b.reports(visitor(r), uid, finding)
+	if reading, err := b.reading(r.Context(), finding.ID); err == nil {
+		p.Strips = strips(reading)
+	}
+}
 
 // bars lists the probabilities, largest first.
 func bars(f neurotriage.Finding) []bar {
