@@ -38,6 +38,7 @@ type Config struct {
 	ONNXRuntime ONNXRuntime       `json:"onnxruntime"`
 	Work        Work              `json:"work"`
 	PACS        PACS              `json:"pacs"`
+	Audit       Audit             `json:"audit"`
 	Privacy     Privacy           `json:"privacy"`
 	Insecure    Insecure          `json:"insecure"`
 
@@ -174,6 +175,21 @@ type Work struct {
 	ShutdownTimeout time.Duration `json:"shutdown_timeout" config:"min=1s,max=10m"`
 }
 
+// Audit says where the log book of DICOM audit messages goes (PS3.15 A.5).
+type Audit struct {
+	Folder string        `json:"folder" config:"path"` // empty: audit in state_dir
+	Keep   time.Duration `json:"keep" config:"min=1h"` // of files that are full
+	Source string        `json:"source"`               // AuditSourceID; empty: the host's name
+	Syslog AuditSyslog   `json:"syslog"`
+}
+
+// AuditSyslog is an audit repository.
+type AuditSyslog struct {
+	Address string    `json:"address"` // host:port; empty: the file alone
+	Plain   bool      `json:"plain"`   // without TLS, for a forwarder on this machine
+	TLS     ClientTLS `json:"tls"`
+}
+
 // Privacy says what may leave the house.
 type Privacy struct {
 	PatientInEvents bool `json:"patient_in_events"`
@@ -223,6 +239,7 @@ func Default() Config {
 			ShutdownTimeout: 20 * time.Second,
 		},
 		PACS:     defaultPACS(),
+		Audit:    Audit{Keep: 90 * day},
 		Insecure: Insecure{ListenBeyondLoopback: []string{}},
 	}
 }
