@@ -55,7 +55,7 @@ func concatenationFault(parts []*instance) string {
 		switch {
 		case c.number < 1 || c.total > 0 && c.number > c.total:
 			return fmt.Sprintf("a part of a concatenation is numbered %d of %d", c.number, c.total)
-		case n > 0 && c.number == parts[n-1].concatenation.number:
+		case n+1 < len(parts) && c.number == parts[n+1].concatenation.number:
 			return fmt.Sprintf("two parts of a concatenation are numbered %d", c.number)
 		case c.number == n+1 && c.offset >= 0 && c.offset != frames:
 			return fmt.Sprintf("part %d of a concatenation begins behind frame %d, those before it have %d", c.number, c.offset, frames)
