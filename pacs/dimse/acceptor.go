@@ -124,7 +124,7 @@ func (a *acceptor) request() (*associate, error) {
 		return nil, err
 	}
 	if kind != pduAssociateRQ {
-		if err := a.w.control(kind, length); err != errReleaseRequested {
+		if err := a.w.control(kind, length); !errors.Is(err, errReleaseRequested) {
 			return nil, err
 		}
 		return nil, violated(abortUnexpected, "a release without an association")
@@ -177,7 +177,7 @@ func (r *refusal) Unwrap() error { return r.cause }
 // refuse ends a connection that did not become an association.
 func (a *acceptor) refuse(err error) {
 	a.peer.Passcode = ""
-	if err == io.EOF { // somebody looked whether the port is open
+	if errors.Is(err, io.EOF) { // somebody looked whether the port is open
 		a.s.o.Logger.Debug("connection closed without a request", "remote", a.peer.Remote)
 		return
 	}
@@ -253,7 +253,7 @@ func (a *acceptor) farewell(err error) (words bool) {
 	_, isCrash := errors.AsType[*crash](err)
 	abort := func(source, reason byte) { a.w.lastWords(appendShort(nil, pduAbort, 0, source, reason)) }
 	switch {
-	case err == errReleaseRequested:
+	case errors.Is(err, errReleaseRequested):
 		a.end.How, a.end.Err = Released, nil
 		a.w.lastWords(appendShort(nil, pduReleaseRP, 0, 0, 0))
 		return true
@@ -269,7 +269,7 @@ func (a *acceptor) farewell(err error) (words bool) {
 	case errors.Is(err, os.ErrDeadlineExceeded) && !a.w.isDraining():
 		a.end.How = TimedOut
 		abort(2, abortUnspecified)
-	case errors.Is(err, os.ErrDeadlineExceeded), err == errInterrupted:
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, errInterrupted):
 		a.end.How = Stopped
 		abort(0, 0)
 	default:

@@ -45,7 +45,7 @@ func (a *acceptor) answer(c *command, status Status, most int64) error {
 // store hands one object to the callee.
 func (a *acceptor) store(ctx context.Context, c *command, agreed *accepted) error {
 	status, err := a.receive(ctx, c, agreed)
-	if a.data.err != nil && a.data.err != io.EOF {
+	if a.data.err != nil && !errors.Is(a.data.err, io.EOF) {
 		return a.data.err
 	}
 	switch {
@@ -92,7 +92,7 @@ func (a *acceptor) receive(ctx context.Context, c *command, agreed *accepted) (S
 func (a *acceptor) eventReport(ctx context.Context, c *command, agreed *accepted) error {
 	a.data.limit = maxCommitment
 	result, status, err := readCommitment(c, &a.data, agreed.syntax)
-	if a.data.err != nil && a.data.err != io.EOF {
+	if a.data.err != nil && !errors.Is(a.data.err, io.EOF) {
 		return a.data.err
 	}
 	if err == nil {

@@ -80,7 +80,7 @@ func (w *wire) control(kind byte, length uint32) error {
 
 // broken is the end of the connection within something.
 func broken(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
@@ -158,7 +158,7 @@ func (d *dataset) advance() error {
 		switch {
 		case err != nil:
 			d.err = broken(err)
-			if err == errReleaseRequested {
+			if errors.Is(err, errReleaseRequested) {
 				d.err = violated(abortUnexpected, "an A-RELEASE-RQ within a dataset")
 			}
 		case f.flags&flagCommand != 0:
@@ -211,7 +211,7 @@ func (d *dataset) used(n int) {
 func (d *dataset) WriteTo(to io.Writer) (total int64, err error) {
 	for {
 		if err := d.advance(); err != nil {
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				err = nil
 			}
 			return total, err
@@ -240,7 +240,7 @@ func (d *dataset) WriteTo(to io.Writer) (total int64, err error) {
 func (d *dataset) finish(most int64) error {
 	d.limit = max(d.limit, d.got) + most
 	_, err := d.WriteTo(io.Discard)
-	if err == ErrObjectTooLarge {
+	if errors.Is(err, ErrObjectTooLarge) {
 		return violated(abortUnspecified, "a dataset of more than %d bytes", d.limit)
 	}
 	return err

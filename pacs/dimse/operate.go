@@ -75,7 +75,7 @@ func (c *Conn) fail(err error) {
 		_, aborted := errors.AsType[Abort](err)
 		v, isViolation := errors.AsType[*violation](err)
 		switch {
-		case aborted, err == ErrReleased:
+		case aborted, errors.Is(err, ErrReleased):
 		case isViolation:
 			c.w.lastWords(appendShort(nil, pduAbort, 0, 2, v.reason))
 		default:
@@ -149,7 +149,7 @@ func (c *Conn) message(patient bool) (command, error) {
 	}
 	c.w.startMessage()
 	b, id, err := c.w.command(c.room, patience, false)
-	if err == errReleaseRequested {
+	if errors.Is(err, errReleaseRequested) {
 		return command{}, c.released()
 	}
 	if err != nil {
@@ -190,7 +190,7 @@ const maxReports = 64
 func (c *Conn) report(m *command, data *dataset, syntax string) (Status, error) {
 	data.limit = maxCommitment
 	result, status, err := readCommitment(m, data, syntax)
-	if data.err != nil && data.err != io.EOF {
+	if data.err != nil && !errors.Is(data.err, io.EOF) {
 		return status, data.err
 	}
 	switch {
@@ -248,7 +248,7 @@ func (c *Conn) awaitRelease() error {
 			_, err := c.w.body(length, 4)
 			return err
 		}
-		if err := c.w.control(kind, length); err != errReleaseRequested {
+		if err := c.w.control(kind, length); !errors.Is(err, errReleaseRequested) {
 			return err
 		}
 		if err := c.w.send(appendShort(nil, pduReleaseRP, 0, 0, 0)); err != nil {

@@ -2,6 +2,7 @@ package dimse
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 )
 
@@ -101,7 +102,7 @@ func (o *outbox) dataset(context byte, from io.Reader) (source bool, err error) 
 		if err == nil {
 			carried, err = io.ReadFull(from, ahead[:])
 		}
-		last := err == io.EOF || err == io.ErrUnexpectedEOF
+		last := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 		if err != nil && !last {
 			return true, err
 		}

@@ -146,7 +146,7 @@ func (w *wire) need(n int) error {
 	for w.w-w.r < n {
 		got, err := w.read(w.buf[w.w:])
 		if err != nil {
-			if err == io.EOF && w.w > w.r {
+			if errors.Is(err, io.EOF) && w.w > w.r {
 				err = io.ErrUnexpectedEOF
 			}
 			return err
