@@ -117,25 +117,44 @@ func drifted(entries []Entry, now time.Time) drift {
 	if d.Before > 0 {
 		d.BeforeMean = percent(beforeSum / float64(d.Before))
 	}
-	index := 0.0
 	for i := range driftBins {
-		// Half a study in each bin keeps an empty one from making the index infinite.
-		r, b := (recent[i]+0.5)/(float64(d.Recent)+driftBins/2), (before[i]+0.5)/(float64(d.Before)+driftBins/2)
-		index += (r - b) * math.Log(r/b)
 		d.Bins = append(d.Bins, driftBin{percent(float64(i) / driftBins), recent[i] / max(1, float64(d.Recent)), before[i] / max(1, float64(d.Before))})
 	}
+	index := stability(recent[:], before[:])
 	d.Index = percentless(index)
-	switch {
-	case d.Recent < driftMin || d.Before < driftMin:
+	if d.Recent < driftMin || d.Before < driftMin {
 		d.Verdict, d.Class, d.Index = "too few studies to tell (50 are needed on each side)", "waiting", ""
-	case index >= driftMuch:
-		d.Verdict, d.Class = "the scores have shifted: look at scanners, protocols and the model", "review"
-	case index >= driftSome:
-		d.Verdict, d.Class = "the scores have shifted a little", "suspected"
-	default:
-		d.Verdict, d.Class = "no shift", "calm"
+	} else {
+		d.Verdict, d.Class = shift(index)
 	}
 	return d
+}
+
+// stability is the population stability index of two histograms with the same
+// bins: 0 where they agree. Half a count in each bin keeps an empty one from
+// making it infinite.
+func stability(now, then []float64) float64 {
+	var index, nowSum, thenSum float64
+	for i := range now {
+		nowSum, thenSum = nowSum+now[i], thenSum+then[i]
+	}
+	extra := float64(len(now)) / 2
+	for i := range now {
+		a, b := (now[i]+0.5)/(nowSum+extra), (then[i]+0.5)/(thenSum+extra)
+		index += (a - b) * math.Log(a/b)
+	}
+	return index
+}
+
+// shift words an index.
+func shift(index float64) (verdict, class string) {
+	switch {
+	case index >= driftMuch:
+		return "shifted: look at scanners, protocols and the model", "review"
+	case index >= driftSome:
+		return "shifted a little", "suspected"
+	}
+	return "no shift", "calm"
 }
 
 func percentless(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) }

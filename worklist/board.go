@@ -49,6 +49,7 @@ type Board struct {
 	book      *book
 	readings  readings
 	sheets    sheets
+	samples   samples
 }
 
 // page is what every page shows.

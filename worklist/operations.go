@@ -49,6 +49,7 @@ type operationsPage struct {
 	MoreLetters  int
 	Agreement    agreement
 	Drift        drift
+	Training     comparison
 	Evaluation   []figure
 	LettersFault string
 }
@@ -72,7 +73,7 @@ func (b *Board) serveOperations(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p := operationsPage{page: b.page(w, r, "Operations"), Flow: flows(entries, b.now()), Drift: drifted(entries, b.now())}
-	p.Reasons = reasons(entries)
+	p.Reasons, p.Training = reasons(entries), b.compare(r.Context(), entries)
 	p.Parts = b.options.Room.Parts()
 	p.Parts = append(p.Parts, Part{Name: "version", OK: true, Detail: b.options.Version})
 	letters, err := b.options.Room.Letters(r.Context())
