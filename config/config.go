@@ -143,6 +143,7 @@ type Limits struct {
 	StudyBytes  Size `json:"study_bytes" config:"min=1kB"`
 	Files       int  `json:"files" config:"min=1"`                // beside and of a study
 	Frames      int  `json:"frames" config:"min=1"`               // of one file
+	StudyFrames int  `json:"study_frames" config:"min=1"`         // of all multi-frame files of a study
 	FramePixels int  `json:"frame_pixels" config:"min=1"`         // rows times columns
 	ZipRatio    int  `json:"zip_ratio" config:"min=1,max=100000"` // inflated over packed
 }
@@ -227,6 +228,7 @@ func Default() Config {
 			StudyBytes:  8 << 30,
 			Files:       100_000,
 			Frames:      20_000,
+			StudyFrames: 100_000,
 			FramePixels: 4096 * 4096,
 			ZipRatio:    100,
 		},

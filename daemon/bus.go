@@ -112,8 +112,8 @@ func (d *Daemon) fetch(ctx context.Context, bucket, name string, w io.Writer, li
 
 func limits(c config.Limits) dicomio.Limits {
 	return dicomio.Limits{
-		FileBytes: int64(c.FileBytes), StudyBytes: int64(c.StudyBytes), Files: c.Files,
-		FramePixels: c.FramePixels, Frames: c.Frames,
+		FileBytes: int64(c.FileBytes), HeaderBytes: int64(c.HeaderBytes), StudyBytes: int64(c.StudyBytes), Files: c.Files,
+		FramePixels: c.FramePixels, Frames: c.Frames, StudyFrames: c.StudyFrames, ZipRatio: c.ZipRatio,
 	}
 }
 

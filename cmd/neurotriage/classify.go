@@ -113,12 +113,12 @@ func asNotFound(err error) error {
 	return err
 }
 
-// limits translates the configured limits; what the configuration does not name
-// keeps dicomio's default.
+// limits translates the configured limits.
 func limits(settings config.Config) dicomio.Limits {
 	l := settings.Limits
 	return dicomio.Limits{
-		FileBytes: int64(l.FileBytes), StudyBytes: int64(l.StudyBytes), Files: l.Files, Frames: l.Frames, FramePixels: l.FramePixels,
+		FileBytes: int64(l.FileBytes), HeaderBytes: int64(l.HeaderBytes), StudyBytes: int64(l.StudyBytes), Files: l.Files,
+		Frames: l.Frames, StudyFrames: l.StudyFrames, FramePixels: l.FramePixels, ZipRatio: l.ZipRatio,
 	}
 }
 
