@@ -74,7 +74,7 @@ var ErrNotDICOM = errNotDICOM
 // (io.TeeReader), and then the rest. devices are our own device UIDs. The error
 // is ErrNotDICOM or that of the stream.
 func Peek(r io.Reader, limits Limits, devices []string) (Head, error) {
-	in := newInput(struct{ io.Reader }{r}, -1) // one pass, even over what could be read at an offset
+	in := newInput(&lasting{r: r}, -1) // one pass, even over what could be read at an offset
 	if !looksLikeDICOM(in) {
 		return Head{}, errNotDICOM
 	}
@@ -92,4 +92,19 @@ func Peek(r io.Reader, limits Limits, devices []string) (Head, error) {
 		return Head{}, errNotDICOM
 	}
 	return h, nil
+}
+
+// lasting gives the first error of a stream for ever: the wall may ask again.
+type lasting struct {
+	r   io.Reader
+	err error
+}
+
+func (l *lasting) Read(p []byte) (int, error) {
+	if l.err != nil {
+		return 0, l.err
+	}
+	n, err := l.r.Read(p)
+	l.err = err
+	return n, err
 }
