@@ -30,7 +30,7 @@ type acceptor struct {
 
 func newAcceptor(s *Server, conn net.Conn) *acceptor {
 	return &acceptor{s: s, raw: conn, peer: Association{ID: rand.Text()[:12], Remote: conn.RemoteAddr().String()}, w: &wire{
-		conn: conn, buf: make([]byte, 4096), timeout: s.o.PDUTimeout, rate: s.o.MinRate, maxPDU: s.o.MaxPDU, write: s.o.WriteTimeout,
+		conn: conn, quick: quickAck(conn), buf: make([]byte, 4096), timeout: s.o.PDUTimeout, rate: s.o.MinRate, maxPDU: s.o.MaxPDU, write: s.o.WriteTimeout,
 	}}
 }
 

@@ -95,7 +95,9 @@ func (o *ClientOptions) open(ctx context.Context, raw net.Conn) (*Conn, error) {
 		}
 		conn = secure
 	}
-	c := &Conn{o: o, w: &wire{conn: conn, buf: make([]byte, 16<<10), timeout: o.ResponseTimeout, maxPDU: o.MaxPDU, write: o.WriteTimeout}}
+	c := &Conn{o: o, w: &wire{
+		conn: conn, quick: quickAck(raw), buf: make([]byte, 16<<10), timeout: o.ResponseTimeout, maxPDU: o.MaxPDU, write: o.WriteTimeout,
+	}}
 	stop := context.AfterFunc(ctx, c.w.interrupt)
 	defer stop()
 	rq := o.request()

@@ -21,6 +21,7 @@ var errInterrupted = errors.New("interrupted")
 // does not use up the sender's.
 type wire struct {
 	conn    net.Conn
+	quick   func() // see quickAck
 	buf     []byte // what has arrived and is not used yet is buf[r:w]
 	r, w    int
 	timeout time.Duration // for each PDU, and for a message's first PDU's worth
@@ -160,8 +161,13 @@ func (w *wire) need(n int) error {
 // ends; from there the PDU has its own time.
 func (w *wire) next(patience time.Duration, idle bool) (kind byte, length uint32, err error) {
 	w.setIdle(idle, patience)
-	if err := w.need(1); err != nil {
-		return 0, 0, err
+	if w.w == w.r {
+		if w.arrived == 0 {
+			w.quick()
+		}
+		if err := w.need(1); err != nil {
+			return 0, 0, err
+		}
 	}
 	w.setIdle(false, w.timeout)
 	if err := w.need(pduHeader); err != nil {
