@@ -1,11 +1,13 @@
 package report
 
 import (
+	"errors"
 	"fmt"
 	"image"
 	"image/draw"
 	"io"
 	"strings"
+	"sync"
 
 	"neurotriage"
 )
@@ -29,10 +31,32 @@ func WriteKeyImage(w io.Writer, reading neurotriage.Reading, key int) error {
 	if err != nil {
 		return err
 	}
-	if err := writePNG(w, picture); err != nil {
-		return fmt.Errorf("write key image %d: %w", key, err)
+	return WritePNG(w, picture)
+}
+
+// DrawKeyImages draws all key images, side by side on as many cores as there
+// are. One that cannot be drawn is nil, and the error tells why.
+func DrawKeyImages(reading neurotriage.Reading) ([]*image.RGBA, error) {
+	pictures, errs := make([]*image.RGBA, len(reading.Keys)), make([]error, len(reading.Keys))
+	var drawing sync.WaitGroup
+	for key := range reading.Keys {
+		drawing.Go(func() {
+			// A panic in a goroutine would end the process.
+			defer func() {
+				if value := recover(); value != nil {
+					pictures[key], errs[key] = nil, fmt.Errorf("draw key image %d: panic (%T)", key, value)
+				}
+			}()
+			pictures[key], errs[key] = drawKeyImage(reading, key)
+		})
 	}
-	return nil
+	drawing.Wait()
+	for key, err := range errs {
+		if err != nil {
+			pictures[key] = nil
+		}
+	}
+	return pictures, errors.Join(errs...)
 }
 
 func drawKeyImage(reading neurotriage.Reading, key int) (*image.RGBA, error) {

@@ -10,11 +10,11 @@ import (
 	"io"
 )
 
-// writePNG writes an opaque picture as PNG (RFC 2083) in a third of the time of
+// WritePNG writes an opaque picture as PNG (RFC 2083) in a third of the time of
 // package image/png, which tries five filters on every row: each row is stored
 // as its differences from the row above, which suits these pictures. The time
 // matters, since it stands between a study's scores and its finding.
-func writePNG(w io.Writer, picture *image.RGBA) error {
+func WritePNG(w io.Writer, picture *image.RGBA) error {
 	size := picture.Bounds().Size()
 	header := binary.BigEndian.AppendUint32(nil, uint32(size.X))
 	header = binary.BigEndian.AppendUint32(header, uint32(size.Y))
@@ -28,8 +28,10 @@ func writePNG(w io.Writer, picture *image.RGBA) error {
 	chunk(&file, "IHDR", header)
 	chunk(&file, "IDAT", data.Bytes())
 	chunk(&file, "IEND", nil)
-	_, err := w.Write(file.Bytes())
-	return err
+	if _, err := w.Write(file.Bytes()); err != nil {
+		return fmt.Errorf("write the picture: %w", err)
+	}
+	return nil
 }
 
 // filterUp is the filter type of RFC 2083 6.4.

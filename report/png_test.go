@@ -19,7 +19,7 @@ func TestPNGIsReadBackAsWritten(t *testing.T) {
 			}
 		}
 		var out bytes.Buffer
-		if err := writePNG(&out, picture); err != nil {
+		if err := WritePNG(&out, picture); err != nil {
 			t.Fatal(err)
 		}
 		got, err := png.Decode(&out)

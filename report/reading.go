@@ -13,7 +13,7 @@ import (
 // the key images and their activation maps lie. Patient and pixels stay out;
 // the study is known by its UID and accession number.
 func WriteReading(w io.Writer, reading neurotriage.Reading) error {
-	reading.Study.Patient = neurotriage.Patient{}
+	reading.Study.Patient, reading.Study.Referring = neurotriage.Patient{}, ""
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false) // descriptions hold < and & that are meant to be read
