@@ -63,6 +63,3 @@ func indexFold(text, part string) int {
 	}
 	return -1
 }
-
-// splitName parts a person name into its component groups (PS3.5 6.2.1).
-func splitName(name string) []string { return strings.SplitN(name, "=", 3) }

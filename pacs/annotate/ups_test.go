@@ -13,6 +13,7 @@ import (
 	"neurotriage"
 	"neurotriage/pacs"
 	"neurotriage/pacs/annotate"
+	"neurotriage/pacs/dicomweb"
 )
 
 type element struct {
@@ -27,7 +28,6 @@ type worklist struct {
 
 	mu    sync.Mutex
 	items map[string]map[string]element
-	calls []string
 }
 
 func (s *worklist) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -51,7 +51,6 @@ func (s *worklist) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.create(w, r.URL.RawQuery, sent)
 		return
 	}
-	s.calls = append(s.calls, r.Method+" "+strings.Join(parts[2:], "/"))
 	item, there := s.items[parts[1]]
 	switch state := text(item, "00741000"); {
 	case !there:
@@ -122,11 +121,11 @@ func (s *worklist) create(w http.ResponseWriter, uid string, item map[string]ele
 
 func upsTo(t *testing.T, base string) *annotate.UPS {
 	t.Helper()
-	u, err := annotate.NewUPS(annotate.UPSOptions{Web: annotate.Web{Base: base}, WorklistLabel: "BRAIN"})
+	client, err := dicomweb.New(dicomweb.Options{Root: base, Guard: &dicomweb.Guard{Allow: []string{base + "/"}, AnyAddress: true}, Attempts: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return u
+	return annotate.NewUPS(annotate.UPSOptions{Client: client, WorklistLabel: "BRAIN", RetrieveURL: base})
 }
 
 func TestUPSWorkitem(t *testing.T) {
@@ -205,7 +204,7 @@ func TestUPSFaults(t *testing.T) {
 		want   string
 		words  string
 	}{
-		{400, again, "[patient] is unknown"}, {401, outage, "check the token"}, {409, kept, ""}, {503, outage, "503"}, {200, kept, ""},
+		{400, again, "400"}, {401, outage, "check the token"}, {409, kept, ""}, {503, outage, "503"}, {200, kept, ""},
 	}
 	for _, c := range cases {
 		base := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -1,21 +1,16 @@
 package annotate
 
 import (
+	"strings"
+
 	"neurotriage"
 	"neurotriage/pacs"
+	"neurotriage/pacs/dicomweb"
 )
 
-// dataset is a data set of DICOM JSON (PS3.18 F): attributes by tag.
-type dataset map[string]attribute
-
-type attribute struct {
-	VR    string `json:"vr"`
-	Value []any  `json:"Value,omitempty"`
-}
-
 // attr is an attribute with the values that are not empty.
-func attr(vr string, values ...string) attribute {
-	a := attribute{VR: vr}
+func attr(vr string, values ...string) dicomweb.Element {
+	a := dicomweb.Attribute(vr)
 	for _, value := range values {
 		if value != "" {
 			a.Value = append(a.Value, value)
@@ -24,8 +19,8 @@ func attr(vr string, values ...string) attribute {
 	return a
 }
 
-func sequence(items ...dataset) attribute {
-	a := attribute{VR: "SQ"}
+func sequence(items ...dicomweb.Dataset) dicomweb.Element {
+	a := dicomweb.Attribute("SQ")
 	for _, item := range items {
 		a.Value = append(a.Value, item)
 	}
@@ -33,11 +28,11 @@ func sequence(items ...dataset) attribute {
 }
 
 // personName has one value, an object (PS3.18 F.2.2).
-func personName(name string) attribute {
-	a := attribute{VR: "PN"}
+func personName(name string) dicomweb.Element {
+	a := dicomweb.Attribute("PN")
 	if name != "" {
-		groups := map[string]string{}
-		for i, group := range splitName(name) {
+		groups := map[string]any{}
+		for i, group := range strings.SplitN(name, "=", 3) { // PS3.5 6.2.1
 			if group != "" {
 				groups[[]string{"Alphabetic", "Ideographic", "Phonetic"}[i]] = group
 			}
@@ -52,20 +47,19 @@ const (
 	tagTransaction = "00081195"
 	tagState       = "00741000"
 	tagPriority    = "00741200"
-	tagReason      = "00741238" // for cancellation
 )
 
-func code(value, scheme, meaning string) dataset {
-	return dataset{"00080100": attr("SH", value), "00080102": attr("SH", scheme), "00080104": attr("LO", meaning)}
+func code(value, scheme, meaning string) dicomweb.Dataset {
+	return dicomweb.Dataset{"00080100": attr("SH", value), "00080102": attr("SH", scheme), "00080104": attr("LO", meaning)}
 }
 
 // workitem is the data set that creates the workitem, with every attribute that
 // PS3.4 table CC.2.5-3 demands of an SCU; those of type 2 that nothing is known
 // of are empty.
-func (u *UPS) workitem(p pacs.Parcel, priority string, former known) dataset {
+func (u *UPS) workitem(p pacs.Parcel, priority string, former known) dicomweb.Dataset {
 	f, s := p.Finding, p.Study
 	when := upsTime(f.Finished)
-	d := dataset{
+	d := dicomweb.Dataset{
 		// SOP common and scheduling
 		tagTransaction: attr("UI"), tagState: attr("CS", "SCHEDULED"), tagPriority: attr("CS", priority),
 		"00741202": attr("LO", u.opts.WorklistLabel), "00741204": attr("LO", label(f)),
@@ -79,14 +73,14 @@ func (u *UPS) workitem(p pacs.Parcel, priority string, former known) dataset {
 		"00100030": attr("DA", s.Patient.BirthDate), "00100040": attr("CS", s.Patient.Sex), "00101002": sequence(),
 		"00380010": attr("LO"), "00380014": sequence(), "00081080": attr("LO"), "00081084": sequence(),
 		// order
-		"0040A370": sequence(dataset{
+		"0040A370": sequence(dicomweb.Dataset{
 			"0020000D": attr("UI", f.StudyInstanceUID), "00080050": attr("SH", accession(p)), "00080051": sequence(),
 			"00402016": attr("LO", s.PlacerOrder), "00402017": attr("LO", s.FillerOrder),
 			"00401001": attr("SH"), "00321060": attr("LO"), "00321064": sequence(),
 		}),
 	}
 	if former.uid != "" {
-		d["00741224"] = sequence(dataset{"00081150": attr("UI", upsPush), "00081155": attr("UI", former.uid)})
+		d["00741224"] = sequence(dicomweb.Dataset{"00081150": attr("UI", upsPush), "00081155": attr("UI", former.uid)})
 	}
 	return d
 }
@@ -114,23 +108,23 @@ func accession(p pacs.Parcel) string {
 }
 
 // inputs refers to the study's images, series by series (PS3.3 table 10-3a).
-func (u *UPS) inputs(p pacs.Parcel) attribute {
-	var items []dataset
+func (u *UPS) inputs(p pacs.Parcel) dicomweb.Element {
+	var items []dicomweb.Dataset
 	for _, series := range p.Study.Series {
 		seen := map[string]bool{}
-		var instances []dataset
+		var instances []dicomweb.Dataset
 		for _, slice := range series.Slices {
 			if !seen[slice.SOPInstanceUID] {
 				seen[slice.SOPInstanceUID] = true
-				instances = append(instances, dataset{
+				instances = append(instances, dicomweb.Dataset{
 					"00081150": attr("UI", slice.SOPClassUID), "00081155": attr("UI", slice.SOPInstanceUID),
 				})
 			}
 		}
-		items = append(items, dataset{
+		items = append(items, dicomweb.Dataset{
 			"0040E020": attr("CS", "DICOM"), "0020000D": attr("UI", p.Finding.StudyInstanceUID), "0020000E": attr("UI", series.UID),
 			"00081199": sequence(instances...),
-			"0040E025": sequence(dataset{"00081190": attr("UR", u.opts.RetrieveURL+"/studies/"+p.Finding.StudyInstanceUID+"/series/"+series.UID)}),
+			"0040E025": sequence(dicomweb.Dataset{"00081190": attr("UR", u.opts.RetrieveURL+"/studies/"+p.Finding.StudyInstanceUID+"/series/"+series.UID)}),
 		})
 	}
 	return sequence(items...)
