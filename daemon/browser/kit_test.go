@@ -147,13 +147,13 @@ func study(name, agent string, n int, lump, right bool) kit.Study {
 
 // house is a running daemon with a root of studies.
 type house struct {
-	t    *testing.T
+	t    testing.TB
 	root string
 	url  string
 	bus  *events.Bus
 }
 
-func open(t *testing.T, change ...func(*config.Config)) *house {
+func open(t testing.TB, change ...func(*config.Config)) *house {
 	t.Helper()
 	root := t.TempDir()
 	cfg := config.Default()
@@ -220,7 +220,7 @@ func (h *house) settle(jobs ...neurotriage.Job) {
 }
 
 // chrome starts a browser with nothing remembered; it ends with the test.
-func chrome(t *testing.T, width, height int) context.Context {
+func chrome(t testing.TB, width, height int) context.Context {
 	t.Helper()
 	program, err := exec.LookPath("chromium")
 	if err != nil {
@@ -241,7 +241,7 @@ func chrome(t *testing.T, width, height int) context.Context {
 	return ctx
 }
 
-func do(t *testing.T, ctx context.Context, what string, steps ...chromedp.Action[chromedp.Void]) {
+func do(t testing.TB, ctx context.Context, what string, steps ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
 	ctx, stop := context.WithTimeout(ctx, 20*time.Second)
 	defer stop()
@@ -251,7 +251,7 @@ func do(t *testing.T, ctx context.Context, what string, steps ...chromedp.Action
 }
 
 // until waits for a script to become true, over reloads of the page.
-func until(t *testing.T, ctx context.Context, what, script string) {
+func until(t testing.TB, ctx context.Context, what, script string) {
 	t.Helper()
 	ctx, stop := context.WithTimeout(ctx, 15*time.Second)
 	defer stop()
@@ -270,7 +270,7 @@ func until(t *testing.T, ctx context.Context, what, script string) {
 }
 
 // ask gives a script's value.
-func ask[T any](t *testing.T, ctx context.Context, script string) T {
+func ask[T any](t testing.TB, ctx context.Context, script string) T {
 	t.Helper()
 	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](script))
 	if err != nil {
@@ -280,7 +280,7 @@ func ask[T any](t *testing.T, ctx context.Context, script string) T {
 }
 
 // shoot keeps a picture of what is seen, as something to look at afterwards.
-func shoot(t *testing.T, ctx context.Context, name string) {
+func shoot(t testing.TB, ctx context.Context, name string) {
 	t.Helper()
 	dir := os.Getenv("NEUROTRIAGE_SCREENSHOTS")
 	if dir == "" {
