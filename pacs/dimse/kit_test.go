@@ -34,13 +34,13 @@ type shelf struct {
 	objects  map[string][]byte
 	requests []StoreRequest
 	opened   []Association
-	refused  []error
+	refused  chan error
 	closed   chan Ended
 	results  chan Commitment
 }
 
 func newShelf() *shelf {
-	return &shelf{objects: map[string][]byte{}, closed: make(chan Ended, 4096), results: make(chan Commitment, 16)}
+	return &shelf{objects: map[string][]byte{}, refused: make(chan error, 4096), closed: make(chan Ended, 4096), results: make(chan Commitment, 16)}
 }
 
 func (s *shelf) store(_ context.Context, r StoreRequest, data io.Reader) (Status, error) {
@@ -62,18 +62,6 @@ func (s *shelf) object(uid string) ([]byte, bool) {
 	return b, ok
 }
 
-func (s *shelf) count() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.objects)
-}
-
-func (s *shelf) refusals() []error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]error(nil), s.refused...)
-}
-
 // options are a server's that puts everything of MR on the shelf.
 func (s *shelf) options(t testing.TB) ServerOptions {
 	return ServerOptions{
@@ -81,7 +69,7 @@ func (s *shelf) options(t testing.TB) ServerOptions {
 		Store:      s.store,
 		Opened:     func(a Association) { s.mu.Lock(); s.opened = append(s.opened, a); s.mu.Unlock() },
 		Closed:     func(_ Association, e Ended) { s.closed <- e },
-		Refused:    func(_ Association, err error) { s.mu.Lock(); s.refused = append(s.refused, err); s.mu.Unlock() },
+		Refused:    func(_ Association, err error) { s.refused <- err },
 		Logger:     logger(t),
 	}
 }
@@ -173,4 +161,15 @@ func (s *shelf) waitClosed(t testing.TB) Ended {
 		t.Fatal("the association did not end")
 	}
 	return Ended{}
+}
+
+func (s *shelf) waitRefused(t testing.TB) error {
+	t.Helper()
+	select {
+	case err := <-s.refused:
+		return err
+	case <-time.After(generous):
+		t.Fatal("nothing was refused")
+	}
+	return nil
 }

@@ -161,8 +161,8 @@ func (o *ServerOptions) complete() error {
 	if o.MaxPDU < 4096 || o.MaxPDU > 16<<20 {
 		return fmt.Errorf("largest PDU of %d bytes: 4096 to %d are allowed", o.MaxPDU, 16<<20)
 	}
-	if o.MaxAssociations < 1 || o.MaxObject < 1 || o.MinRate < 1 {
-		return errors.New("the limits of associations, object size and rate have to be positive")
+	if o.MaxAssociations < 1 || o.MaxObject < 1 || o.MaxObject > 1<<50 || o.MinRate < 1 {
+		return errors.New("the limits of associations, object size and rate have to be positive, and the object size at most 1 PiB")
 	}
 	if min(o.AssociationTimeout, o.IdleTimeout, o.PDUTimeout, o.WriteTimeout) < 0 {
 		return errors.New("times have to be positive")
