@@ -131,8 +131,12 @@ func New(cfg config.Config, deps Deps) (*Daemon, error) {
 	d.gate = newGate(log, d.surroundings, func(paused bool) { d.meter.paused.Set(number(paused)) })
 	d.live = &live{log: log, level: deps.Level, meter: d.meter}
 	d.places = placesOf(cfg.Roots)
+	web, err := newWeb(cfg.DICOMweb, limits(cfg.Limits))
+	if err != nil {
+		return nil, fmt.Errorf("wiring the daemon: %w", err)
+	}
 	d.library = &library{
-		places: d.places, allow: cfg.DICOMweb.Allow, fetch: d.fetch,
+		places: d.places, web: web, fetch: d.fetch,
 		most:    int64(cfg.Limits.StudyBytes),
 		spool:   spool{dir: filepath.Join(cfg.StateDir, "spool"), guard: d.disk.check},
 		options: dicomio.Options{Limits: limits(cfg.Limits)},

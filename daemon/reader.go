@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"iter"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -20,7 +19,7 @@ import (
 // says, and tells faults of the study from faults of the place.
 type library struct {
 	places  []*place
-	allow   []string // URL prefixes of DICOMweb archives
+	web     *web
 	fetch   fetch
 	most    int64 // bytes of one object
 	spool   spool
@@ -41,7 +40,7 @@ func (l *library) Open(ctx context.Context, job neurotriage.Job) (OpenStudy, err
 	case neurotriage.Object:
 		return l.openObject(ctx, location, options)
 	case neurotriage.DICOMweb:
-		return nil, l.refuseWeb(location)
+		return l.openWeb(ctx, job, options)
 	default:
 		return nil, neurotriage.Refuse(neurotriage.MalformedEvent, "location kind %q is unknown", location.Kind)
 	}
@@ -86,30 +85,6 @@ func (l *library) openObject(ctx context.Context, location neurotriage.Location,
 		return nil, err
 	}
 	return study, nil
-}
-
-// refuseWeb judges a URL. Retrieval over DICOMweb is not part of this version,
-// and saying so is better than a job that waits for ever.
-func (l *library) refuseWeb(location neurotriage.Location) error {
-	if !webAllowed(l.allow, location.URL) {
-		return neurotriage.Refuse(neurotriage.URLNotAllowed, "the url is not covered by dicomweb.allow of this daemon")
-	}
-	return neurotriage.Refuse(neurotriage.URLNotAllowed,
-		"retrieving studies over DICOMweb is not built in yet: announce the study as a directory or an object")
-}
-
-// webAllowed compares parsed URLs, so that neither a user part, a letter's case
-// nor a path with ".." passes for the beginning of an allowed address.
-func webAllowed(allow []string, raw string) bool {
-	asked, err := url.Parse(raw)
-	if err != nil || asked.User != nil || asked.Host == "" || strings.Contains(asked.Path, "..") || strings.Contains(asked.RawPath, "%2") {
-		return false
-	}
-	return slices.ContainsFunc(allow, func(prefix string) bool {
-		allowed, err := url.Parse(prefix)
-		return err == nil && strings.EqualFold(allowed.Scheme, asked.Scheme) && strings.EqualFold(allowed.Host, asked.Host) &&
-			strings.HasPrefix(asked.Path, strings.TrimSuffix(allowed.Path, "/")+"/")
-	})
 }
 
 func refusal(err error) *neurotriage.Refusal {
