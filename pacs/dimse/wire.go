@@ -30,7 +30,7 @@ type wire struct {
 	maxPDU int // of P-DATA-TF PDUs we take
 	inPDU  int // bytes of the current P-DATA-TF PDU that are not used yet
 
-	until    time.Time     // of the association's opening; zero: none
+	until    time.Time     // the end of the association's opening, which then counts alone; or zero
 	patience time.Duration // left for the PDU at hand
 	waited   time.Duration // within the message at hand
 	arrived  int64         // bytes of the message at hand
@@ -48,11 +48,17 @@ type wire struct {
 func (w *wire) startMessage() { w.waited, w.arrived = 0, 0 }
 
 // left is how long the next read may wait.
-func (w *wire) left() time.Duration {
+func (w *wire) left(now time.Time) time.Duration {
+	if !w.until.IsZero() {
+		return w.until.Sub(now)
+	}
 	left := w.patience
 	if w.rate > 0 && !w.idle {
-		earned := time.Duration(w.arrived) * time.Second / time.Duration(w.rate)
+		earned := time.Duration(1000*w.arrived/int64(w.rate)) * time.Millisecond
 		left = min(left, w.timeout+earned-w.waited)
+	}
+	if w.idle && w.draining {
+		left = min(left, drainGrace)
 	}
 	return left
 }
@@ -64,14 +70,7 @@ func (w *wire) arm(now time.Time) error {
 	if w.interrupted {
 		return errInterrupted
 	}
-	left := w.left()
-	if w.idle && w.draining {
-		left = min(left, drainGrace)
-	}
-	if !w.until.IsZero() {
-		left = min(left, w.until.Sub(now))
-	}
-	return w.conn.SetReadDeadline(now.Add(left))
+	return w.conn.SetReadDeadline(now.Add(w.left(now)))
 }
 
 // setIdle says whether the next bytes begin a message, and how long they may
