@@ -68,6 +68,8 @@ var outside = map[string][]string{
 	"golang.org/x/oauth2":                   {"worklist/login"},
 	"gonum.org/v1/plot":                     {"cmd"},
 	"github.com/prometheus":                 {"daemon", "events", "classifier", "dicomio", "pacs", "alert", "worklist", "cmd"},
+	"github.com/wneessen/go-mail":           {"alert"},
+	"github.com/nicholas-fedor/shoutrrr":    {"alert"},
 	"go.uber.org/goleak":                    {},               // tests only
 	"github.com/google/go-cmp":              {"internal/kit"}, // tests only
 	"github.com/santhosh-tekuri/jsonschema": {"docs"},
