@@ -127,7 +127,7 @@ func (c *Courier) carry(ctx context.Context, parcel Parcel, attempt int) error {
 	if !c.opts.When.Match(parcel) {
 		return nil
 	}
-	if err := c.wait(ctx); err != nil {
+	if err := c.wait(ctx, parcel, attempt); err != nil {
 		return err
 	}
 	began := time.Now()
@@ -198,20 +198,19 @@ func (c *Courier) count(outcome string) {
 	c.opts.Metrics.attempts.WithLabelValues(c.opts.Name, outcome).Inc()
 }
 
-// wait holds parcels back while the destination rests from an outage.
-func (c *Courier) wait(ctx context.Context) error {
-	for {
-		c.mu.Lock()
-		left := time.Until(c.until)
-		c.mu.Unlock()
-		if left <= 0 {
-			return ctx.Err()
-		}
-		rest(ctx, left)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
+// wait holds a parcel back while the destination rests from an outage.
+func (c *Courier) wait(ctx context.Context, parcel Parcel, attempt int) error {
+	c.mu.Lock()
+	left, cause := time.Until(c.until), c.cause
+	c.mu.Unlock()
+	if left <= 0 {
+		return ctx.Err()
 	}
+	if err := c.note(ctx, parcel, Delivery{State: Pending, Attempts: attempt - 1, Note: cause.Error()}); err != nil {
+		return err
+	}
+	rest(ctx, left)
+	return context.Cause(ctx)
 }
 
 // unwell notes an outage and gives the pause until the next attempt.
