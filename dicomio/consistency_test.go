@@ -15,9 +15,7 @@ import (
 func opening(t *testing.T, files []kit.File, options dicomio.Options) (neurotriage.Reason, neurotriage.Study, error) {
 	t.Helper()
 	dir := t.TempDir()
-	if err := kit.WriteFiles(dir, files); err != nil {
-		t.Fatal(err)
-	}
+	lay(t, dir, files)
 	study, err := dicomio.Open(t.Context(), dicomio.Paths([]string{dir}), options)
 	if err != nil {
 		return reason(err), neurotriage.Study{}, err
@@ -228,9 +226,7 @@ func TestScanKeepsStudiesApart(t *testing.T) {
 		files = append(files, f)
 	}
 	dir := t.TempDir()
-	if err := kit.WriteFiles(dir, files); err != nil {
-		t.Fatal(err)
-	}
+	lay(t, dir, files)
 	studies, skipped, err := dicomio.Scan(t.Context(), dicomio.Paths([]string{dir}), dicomio.Options{})
 	if err != nil || len(studies) != 3 || skipped.NotDICOM != 1 {
 		t.Fatalf("got %d studies, %+v, %v", len(studies), skipped, err)

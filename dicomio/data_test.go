@@ -6,11 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
 	"neurotriage"
 	"neurotriage/dicomio"
+	"neurotriage/internal/kit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -27,6 +29,21 @@ func data(t testing.TB, parts ...string) string {
 		t.Skipf("real data are missing (set NEUROTRIAGE_DATA): %v", err)
 	}
 	return path
+}
+
+// lay writes files below a folder as if they had lain there for an hour: new ones
+// that are damaged would be waited for.
+func lay(t testing.TB, dir string, files []kit.File) {
+	t.Helper()
+	if err := kit.WriteFiles(dir, files); err != nil {
+		t.Fatal(err)
+	}
+	then := time.Now().Add(-time.Hour)
+	for _, file := range files {
+		if err := os.Chtimes(filepath.Join(dir, filepath.FromSlash(file.Name)), then, then); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // open opens the one study below paths and closes it after the test.

@@ -45,7 +45,7 @@ func (d *dirSource) List(ctx context.Context) iter.Seq2[File, error] {
 	return func(yield func(File, error) bool) {
 		start, err := d.start()
 		if err == nil {
-			d.archive, err = d.zipAt(start)
+			d.archive, err = d.zipAt(ctx, start)
 		}
 		if err != nil {
 			yield(File{}, err)
@@ -90,7 +90,7 @@ func (d *dirSource) start() (string, error) {
 }
 
 // zipAt opens the archive that the path names, or gives nil.
-func (d *dirSource) zipAt(name string) (Source, error) {
+func (d *dirSource) zipAt(ctx context.Context, name string) (Source, error) {
 	info, err := d.root.Stat(name)
 	if err != nil || !info.Mode().IsRegular() {
 		return nil, judge(err, "open", name)
@@ -102,7 +102,7 @@ func (d *dirSource) zipAt(name string) (Source, error) {
 	if !isZip(file) {
 		return nil, file.Close()
 	}
-	return Zip(file, info.Size()), nil
+	return settledZip(ctx, file, info.Size())
 }
 
 // alive looks for a sign of life in the root.

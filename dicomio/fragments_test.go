@@ -198,8 +198,6 @@ func TestEnhancedCopies(t *testing.T) {
 func written(t *testing.T, data []byte) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := kit.WriteFiles(dir, []kit.File{{Name: "one.dcm", Data: data}}); err != nil {
-		t.Fatal(err)
-	}
+	lay(t, dir, []kit.File{{Name: "one.dcm", Data: data}})
 	return dir
 }

@@ -28,12 +28,14 @@ var errNotDICOM = errors.New("not a DICOM file")
 const (
 	preambleBytes = 128
 	magic         = "DICM"
+	headBytes     = preambleBytes + int64(len(magic)) // what begins every file that has a preamble
 )
 
 // openInstance reads the headers of one file. A damaged file comes back with
 // what could be read of it and damaged set. A file whose size is not the listed
-// one, or changes while it is read, is still being written: it is waited for.
-func openInstance(ctx context.Context, file File, limits Limits) (*instance, error) {
+// one, or that is damaged and was written a moment ago, may still be growing: it is
+// waited for and read anew.
+func openInstance(ctx context.Context, file File, limits Limits, wait *patience) (*instance, error) {
 	r, err := file.Open()
 	if err != nil {
 		return nil, judge(err, "open", file.Name)
@@ -43,20 +45,28 @@ func openInstance(ctx context.Context, file File, limits Limits) (*instance, err
 	growing := size != file.Size
 	for {
 		if growing {
-			if size, err = settled(ctx, r, size); err != nil {
+			if size, err = settled(ctx, r, size, wait); err != nil {
 				return nil, err
 			}
 			file.Size = size
 		}
 		found, err := openHeaders(r, file, limits)
-		if err != nil || found.damaged == nil || growing {
+		if growing || !unfinished(found, err, file.Size) {
 			return found, err
 		}
-		if size = sizeNow(r, file.Size); size == file.Size {
-			return found, nil
+		if size = sizeNow(r, file.Size); size == file.Size && !fresh(r) {
+			return found, err
 		}
 		growing = true
 	}
+}
+
+// unfinished reports what may be the beginning of a file.
+func unfinished(found *instance, err error, size int64) bool {
+	if err != nil {
+		return err == errNotDICOM && size < headBytes //nolint:errorlint // never wrapped
+	}
+	return found.damaged != nil
 }
 
 // openHeaders reads the headers of an open file. Only files that can be read at

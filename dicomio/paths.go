@@ -35,7 +35,7 @@ func (p *pathsSource) Close() error {
 func (p *pathsSource) List(ctx context.Context) iter.Seq2[File, error] {
 	return func(yield func(File, error) bool) {
 		for _, path := range p.paths {
-			source, err := openPath(path)
+			source, err := openPath(ctx, path)
 			if err != nil {
 				yield(File{}, judge(err, "open", path))
 				return
@@ -52,7 +52,7 @@ func (p *pathsSource) List(ctx context.Context) iter.Seq2[File, error] {
 }
 
 // openPath makes the source that fits what lies at path.
-func openPath(path string) (Source, error) {
+func openPath(ctx context.Context, path string) (Source, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func openPath(path string) (Source, error) {
 		return nil, err
 	}
 	if isZip(file) {
-		return Zip(file, info.Size()), nil
+		return settledZip(ctx, file, info.Size())
 	}
 	if err := file.Close(); err != nil {
 		return nil, err

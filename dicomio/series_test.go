@@ -15,9 +15,7 @@ import (
 func opened(t testing.TB, files []kit.File, options dicomio.Options) *dicomio.Study {
 	t.Helper()
 	dir := t.TempDir()
-	if err := kit.WriteFiles(dir, files); err != nil {
-		t.Fatal(err)
-	}
+	lay(t, dir, files)
 	return open(t, options, dir)
 }
 

@@ -21,8 +21,9 @@ import (
 
 // growing is a file of which more and more can be seen.
 type growing struct {
-	data []byte
-	seen atomic.Int64
+	data    []byte
+	seen    atomic.Int64
+	changed time.Time
 }
 
 func (g *growing) Close() error { return nil }
@@ -46,14 +47,17 @@ func (g growingFile) ReadAt(p []byte, offset int64) (int, error) {
 	return n, nil
 }
 
-func (g growingFile) Stat() (fs.FileInfo, error) { return grown{g.seen.Load()}, nil }
+func (g growingFile) Stat() (fs.FileInfo, error) { return grown{g.seen.Load(), g.changed}, nil }
 
-type grown struct{ size int64 }
+type grown struct {
+	size    int64
+	changed time.Time
+}
 
 func (g grown) Name() string       { return "growing" }
 func (g grown) Size() int64        { return g.size }
 func (g grown) Mode() fs.FileMode  { return 0o644 }
-func (g grown) ModTime() time.Time { return time.Time{} }
+func (g grown) ModTime() time.Time { return g.changed }
 func (g grown) IsDir() bool        { return false }
 func (g grown) Sys() any           { return nil }
 
@@ -62,20 +66,30 @@ func TestFilesBeingWritten(t *testing.T) {
 	whole := sound().Data
 	cases := []struct {
 		name  string
+		seen  int64         // bytes at first
+		since int64         // of these, came after the file was listed
+		age   time.Duration // of the last of them
 		step  int           // bytes more
 		every time.Duration // after which they come
 		want  neurotriage.Reason
 		took  time.Duration // at most
 	}{
-		{"ends soon", len(whole) / 8, 200 * time.Millisecond, read, 4 * time.Second},
-		{"stops", 0, time.Hour, neurotriage.CorruptDICOM, time.Second},
-		{"never ends", 1, 300 * time.Millisecond, neurotriage.CorruptDICOM, 11 * time.Second},
+		{"ends soon", 600, 100, time.Hour, len(whole) / 8, 200 * time.Millisecond, read, 4 * time.Second},
+		{"stops", 600, 100, time.Hour, 0, time.Hour, neurotriage.CorruptDICOM, time.Second},
+		{"never ends", 600, 100, time.Hour, 1, 300 * time.Millisecond, neurotriage.CorruptDICOM, 11 * time.Second},
+		{"was written a moment ago", 600, 0, time.Second, len(whole) / 8, 200 * time.Millisecond, read, 4 * time.Second},
+		{"was written a moment ago, by a clock that is ahead", 600, 0, -time.Second, len(whole) / 8, 200 * time.Millisecond, read, 4 * time.Second},
+		{"was written a moment ago, and is whole", int64(len(whole)), 0, time.Second, 0, time.Hour, read, 0},
+		{"was cut long ago", 600, 0, time.Hour, 0, time.Hour, neurotriage.CorruptDICOM, 0},
+		{"has just been made", 0, 0, 0, len(whole) / 2, 200 * time.Millisecond, read, 2 * time.Second},
+		{"is empty and stays so", 0, 0, 0, 0, time.Hour, neurotriage.NotDICOM, time.Second},
+		{"is empty", 0, 0, time.Hour, 0, time.Hour, neurotriage.NotDICOM, 0},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				file := &growing{data: whole}
-				file.seen.Store(600)
+				file := &growing{data: whole, changed: time.Now().Add(-c.age)}
+				file.seen.Store(c.seen)
 				done := make(chan struct{})
 				go func() {
 					for {
@@ -88,7 +102,7 @@ func TestFilesBeingWritten(t *testing.T) {
 					}
 				}()
 				start := time.Now()
-				listed := growingSince{file, 500} // 100 bytes came since it was listed
+				listed := growingSince{file, c.seen - c.since}
 				study, err := dicomio.Open(t.Context(), listed, dicomio.Options{})
 				close(done)
 				if reason(err) != c.want || time.Since(start) > c.took {
@@ -116,6 +130,92 @@ func (g growingSince) List(ctx context.Context) iter.Seq2[dicomio.File, error] {
 			file.Size = g.listed
 			yield(file, err)
 		}
+	}
+}
+
+// However many files are damaged and new, they are not waited for one after another
+// for ever.
+func TestPatienceEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file := &growing{data: sound().Data, changed: time.Now()}
+		file.seen.Store(600)
+		start := time.Now()
+		_, err := dicomio.Open(t.Context(), manyTimes{file, 500}, dicomio.Options{Parallel: 1})
+		if took := time.Since(start); reason(err) != neurotriage.CorruptDICOM || took > 61*time.Second || took < time.Second {
+			t.Errorf("got %v after %v", err, took)
+		}
+	})
+}
+
+// manyTimes lists one file again and again, each time younger than it is.
+type manyTimes struct {
+	*growing
+	times int
+}
+
+func (m manyTimes) List(ctx context.Context) iter.Seq2[dicomio.File, error] {
+	return func(yield func(dicomio.File, error) bool) {
+		for range m.times {
+			m.changed = time.Now()
+			for file, err := range m.growing.List(ctx) {
+				file.Size--
+				if !yield(file, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// An archive whose end is still to come is waited for, and no longer than that.
+func TestArchiveBeingWritten(t *testing.T) {
+	archive := kit.Study{Series: []kit.Series{{Images: kit.Heads(12, 8, 8)}}}.Zip()
+	for _, c := range []struct {
+		name string
+		age  time.Duration // of the first half
+		rest bool          // the other half comes 300 ms later
+		want neurotriage.Reason
+		took time.Duration // at most
+	}{
+		{"goes on", time.Second, true, read, time.Second},
+		{"stops", time.Second, false, neurotriage.CorruptDICOM, time.Second},
+		{"stopped long ago", time.Hour, false, neurotriage.CorruptDICOM, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "study.zip")
+			synctest.Test(t, func(t *testing.T) {
+				fill := func(part []byte, age time.Duration) {
+					file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					then := time.Now().Add(-age)
+					_, err = file.Write(part)
+					if err := errors.Join(err, file.Close(), os.Chtimes(path, then, then)); err != nil {
+						t.Error(err)
+					}
+				}
+				fill(archive[:len(archive)/2], c.age)
+				if c.rest {
+					time.AfterFunc(300*time.Millisecond, func() { fill(archive[len(archive)/2:], 0) })
+				}
+				start := time.Now()
+				study, err := dicomio.Open(t.Context(), dicomio.Paths([]string{path}), dicomio.Options{})
+				if took := time.Since(start); reason(err) != c.want || took > c.took {
+					t.Errorf("got %v after %v", err, took)
+				}
+				if err != nil {
+					return
+				}
+				if got, refused := slicesOf(t, study); len(got) != 12 || len(refused) > 0 {
+					t.Errorf("read %d, refused %v", len(got), refused)
+				}
+				if err := study.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
 	}
 }
 

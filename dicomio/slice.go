@@ -245,7 +245,7 @@ func ReadSlice(r io.Reader, limits Limits) (neurotriage.Slice, error) {
 	file := File{Name: "the file", Size: int64(len(data)), Open: func() (io.ReadCloser, error) {
 		return memoryFile{bytes.NewReader(data)}, nil
 	}}
-	one, err := openInstance(context.Background(), file, limits)
+	one, err := openInstance(context.Background(), file, limits, nil)
 	if err == errNotDICOM { //nolint:errorlint // never wrapped
 		return neurotriage.Slice{}, neurotriage.Refuse(neurotriage.NotDICOM, "read file: it is not DICOM")
 	}

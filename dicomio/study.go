@@ -181,12 +181,12 @@ func headers(ctx context.Context, files []File, options Options) ([]*instance, S
 	var found []*instance
 	var skipped Skipped
 	var sum volume
-	n := workers(options.Parallel)
+	n, wait := workers(options.Parallel), newPatience()
 	for _, r := range ordered(ctx, len(files), n, 16*n, func(ctx context.Context, i int) result {
 		if err := ctx.Err(); err != nil {
 			return result{err: err}
 		}
-		one, err := openInstance(ctx, files[i], options.Limits)
+		one, err := openInstance(ctx, files[i], options.Limits, wait)
 		return result{one, err}
 	}) {
 		switch {

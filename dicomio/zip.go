@@ -23,7 +23,9 @@ type zipSource struct {
 
 // Zip reads the archive in r, which has size bytes. Archives within the archive
 // are not opened. If r is an io.Closer it is closed with the source.
-func Zip(r io.ReaderAt, size int64) Source {
+func Zip(r io.ReaderAt, size int64) Source { return newZip(r, size) }
+
+func newZip(r io.ReaderAt, size int64) *zipSource {
 	archive, err := zip.NewReader(r, size)
 	z := &zipSource{archive: archive, err: err, close: func() error { return nil }}
 	if closer, ok := r.(io.Closer); ok {
