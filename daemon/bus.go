@@ -62,7 +62,7 @@ func (d *Daemon) busOptions() (events.Options, error) {
 			MediaBytes: int64(n.Retention.MediaBytes), QueueBytes: int64(n.Retention.WorkBytes),
 		},
 		MaxAttempts: d.cfg.Work.MaxAttempts, OverdueAfter: d.cfg.Work.OverdueAfter, HeartbeatGap: n.Heartbeat,
-		Media: illustrator{log: d.log}.media, Logger: d.deps.Logger, Registerer: d.deps.Registry,
+		Media: illustrator{log: d.log, version: d.deps.Version}.media, Logger: d.deps.Logger, Registerer: d.deps.Registry,
 	}, errors.Join(err, tokenErr)
 }
 

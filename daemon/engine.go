@@ -71,7 +71,8 @@ type run struct {
 	read    time.Duration // decoding, preparation and inference, which overlap
 	deliver time.Duration
 	slices  int
-	repeat  bool // the finding was there already
+	repeat  bool               // the finding was there already
+	study   *neurotriage.Study // headers, once they were read
 	finding neurotriage.Finding
 }
 
@@ -89,8 +90,9 @@ func (e *engine) handle(ctx, final context.Context, r *run, refusal *neurotriage
 	stopping := ctx.Err() != nil
 	verdict := e.policy.decide(r.job, err, stopping)
 	if verdict.refusal != nil {
-		r.finding = refusedFinding(r, verdict.refusal, e.classifier, e.settings())
-		if err := e.outlet.Refuse(final, r.job, r.finding, verdict.refusal); err != nil {
+		refused := refusedReading(r, verdict.refusal, e.classifier, e.settings())
+		r.finding = refused.Finding
+		if err := e.outlet.Refuse(final, r.job, refused, verdict.refusal); err != nil {
 			verdict = e.policy.unstored(fmt.Errorf("storing the refusal (%s): %w", verdict.refusal.Reason, err), stopping)
 		}
 	}
@@ -126,6 +128,7 @@ func (e *engine) attempt(ctx, final context.Context, r *run) (err error) {
 		}
 	}()
 	study := opened.Study()
+	r.study = &study
 	r.open = time.Since(r.began)
 	id := e.classifier.Identify(study, settings.Thresholds)
 	r.repeat, err = e.outlet.Delivered(ctx, r.job, id)

@@ -35,22 +35,40 @@ func TestWalk(t *testing.T) {
 				}
 			},
 			"open\nrefuse too_large too_large\nsettle e1 terminate counts=false after=0s"},
+		{"a refusal by the reader, which read headers", 1, nil,
+			func(b *bench) {
+				b.read = func(context.Context, neurotriage.Job) error {
+					refusal := neurotriage.Refuse(neurotriage.CorruptDICOM, "torn")
+					refusal.Study = &neurotriage.Study{UID: fakeStudy}
+					return refusal
+				}
+			},
+			"open\nrefuse corrupt_dicom corrupt_dicom with headers\nsettle e1 terminate counts=false after=0s"},
+		{"headers of another study are not used", 1, nil,
+			func(b *bench) {
+				b.read = func(context.Context, neurotriage.Job) error {
+					refusal := neurotriage.Refuse(neurotriage.CorruptDICOM, "torn")
+					refusal.Study = &neurotriage.Study{UID: "9.9"}
+					return refusal
+				}
+			},
+			"open\nrefuse corrupt_dicom corrupt_dicom\nsettle e1 terminate counts=false after=0s"},
 		{"a refusal by the classifier", 1, nil,
 			func(b *bench) {
 				b.classify = func() error { return neurotriage.Refuse(neurotriage.CorruptDICOM, "all slices") }
 			},
-			"open\nclassify\nclose\nrefuse corrupt_dicom corrupt_dicom\nsettle e1 terminate counts=false after=0s"},
+			"open\nclassify\nclose\nrefuse corrupt_dicom corrupt_dicom with headers\nsettle e1 terminate counts=false after=0s"},
 		{"an error", 1, nil, func(b *bench) { b.classify = func() error { return errors.New("odd") } },
 			"open\nclassify\nclose\nsettle e1 hand_back counts=true after=1s"},
 		{"an error at the last attempt", 3, nil, func(b *bench) { b.classify = func() error { return errors.New("odd") } },
-			"open\nclassify\nclose\nrefuse gave_up gave_up\nsettle e1 terminate counts=false after=0s"},
+			"open\nclassify\nclose\nrefuse gave_up gave_up with headers\nsettle e1 terminate counts=false after=0s"},
 		{"an error of delivery settles nothing as done", 1, nil,
 			func(b *bench) { b.deliver = func(context.Context) error { return errors.New("stream is gone") } },
 			"open\nclassify\nclose\nsettle e1 hand_back counts=true after=1s"},
 		{"a panic counts", 1, nil, func(b *bench) { b.classify = func() error { panic("DOE^JOHN") } },
 			"open\nclassify\nclose\nsettle e1 hand_back counts=true after=1s"},
 		{"a panic at the last attempt", 3, nil, func(b *bench) { b.slice = func(int) error { panic("DOE^JOHN") } },
-			"open\nclose\nrefuse gave_up gave_up\nsettle e1 terminate counts=false after=0s"},
+			"open\nclose\nrefuse gave_up gave_up with headers\nsettle e1 terminate counts=false after=0s"},
 		{"a refusal that cannot be stored is tried again", 1, neurotriage.Refuse(neurotriage.MalformedEvent, "no json"),
 			func(b *bench) { b.refuse = func() error { return errors.New("full") } },
 			"refuse failed\nsettle e1 hand_back counts=false after=10s"},
@@ -254,14 +272,14 @@ func TestRefusedFindingIsWhole(t *testing.T) {
 	r := &run{job: neurotriage.Job{EventID: "e1", StudyInstanceUID: fakeStudy}, began: noon}
 	refusal := neurotriage.Refuse(neurotriage.TooLarge, "10 GB below DOE^JOHN")
 	s := settings{neurotriage.Thresholds{GliomaReview: 0.2}, []string{"lower recall"}}
-	f := refusedFinding(r, refusal, &bench{}, s)
+	f := refusedReading(r, refusal, &bench{}, s).Finding
 	if f.Status != neurotriage.StatusRefused || f.Disposition != neurotriage.Refused || f.Reason != neurotriage.TooLarge || f.Probabilities != nil {
 		t.Errorf("finding %+v", f)
 	}
 	if !slices.Equal(f.Warnings, s.Warnings) {
 		t.Errorf("warnings %v", f.Warnings)
 	}
-	if f.ID != refusedFinding(r, refusal, &bench{}, s).ID {
+	if f.ID != refusedReading(r, refusal, &bench{}, s).Finding.ID {
 		t.Error("a repeat has another id")
 	}
 	if f.PredictionSet == nil || f.Series == nil || f.KeySlices == nil || f.Reports == nil {

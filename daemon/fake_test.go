@@ -152,14 +152,18 @@ func (b *bench) Deliver(ctx context.Context, _ neurotriage.Job, r neurotriage.Re
 	return nil
 }
 
-func (b *bench) Refuse(_ context.Context, _ neurotriage.Job, f neurotriage.Finding, cause *neurotriage.Refusal) error {
+func (b *bench) Refuse(_ context.Context, _ neurotriage.Job, r neurotriage.Reading, cause *neurotriage.Refusal) error {
 	if b.refuse != nil {
 		if err := b.refuse(); err != nil {
 			b.add("refuse failed")
 			return err
 		}
 	}
-	b.add("refuse %s %s", f.Reason, cause.Reason)
+	headers := ""
+	if r.Study.UID != "" {
+		headers = " with headers"
+	}
+	b.add("refuse %s %s%s", r.Finding.Reason, cause.Reason, headers)
 	return nil
 }
 

@@ -82,6 +82,6 @@ type Outlet interface {
 	// its worklist entry.
 	Deliver(ctx context.Context, job neurotriage.Job, reading neurotriage.Reading) error
 	// Refuse publishes the refused finding (if the job has a study UID) and the
-	// dead letter.
-	Refuse(ctx context.Context, job neurotriage.Job, finding neurotriage.Finding, cause *neurotriage.Refusal) error
+	// dead letter. The reading holds the study's headers if they could be read.
+	Refuse(ctx context.Context, job neurotriage.Job, reading neurotriage.Reading, cause *neurotriage.Refusal) error
 }

@@ -369,6 +369,28 @@ func (c *client) raw(stream string) string {
 	return text.String()
 }
 
+// allMedia gives every object of the media bucket by name.
+func (c *client) allMedia() map[string]string {
+	c.t.Helper()
+	store, err := c.js.ObjectStore(c.t.Context(), "triage_media")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	list, err := store.List(c.t.Context())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	media := map[string]string{}
+	for _, info := range list {
+		data, err := store.GetBytes(c.t.Context(), info.Name)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		media[info.Name] = string(data)
+	}
+	return media
+}
+
 func failingOpener(context.Context, daemon.RunnerOptions) (classifier.Runner, neurotriage.Model, error) {
 	return nil, neurotriage.Model{}, errors.New("no such model")
 }

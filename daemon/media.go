@@ -2,7 +2,9 @@ package daemon
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"image"
 	"log/slog"
 	"sync"
 
@@ -12,53 +14,74 @@ import (
 	"neurotriage/worklist"
 )
 
-// illustrator makes what is stored beside a finding: the reading in numbers and
-// a picture of each key slice, under the names that the worklist page asks for.
-type illustrator struct{ log *slog.Logger }
+// illustrator makes what is stored beside a finding: the reading in numbers, a
+// picture of each key slice, under the names that the worklist page asks for,
+// and the objects for the archive.
+type illustrator struct {
+	log     *slog.Logger
+	version string // of the program
+}
 
-// media never fails for a picture that cannot be drawn: the finding matters
-// more than its illustration. Pictures are drawn side by side, since the study's
-// sender waits for them.
+// headersName is the study's headers with the patient, for what is sent to
+// systems that know the patient. No page shows it.
+const headersName = "study.json"
+
+// media never fails for a picture that cannot be drawn or an object that cannot
+// be made: the finding matters more than its illustration. All are made side by
+// side, since the study's sender waits for them.
 func (i illustrator) media(reading neurotriage.Reading) ([]events.Media, error) {
+	pictures, err := report.DrawKeyImages(reading)
+	if err != nil {
+		i.log.Warn("a key slice has no picture", "finding", reading.Finding.ID, "err", err)
+	}
+	var drawn, objects []events.Media
+	var making sync.WaitGroup
+	making.Go(func() { drawn = i.encode(reading, pictures) })
+	making.Go(func() { objects = i.objects(reading, pictures) })
+	making.Wait()
+	for _, object := range objects {
+		reading.Finding.Reports = append(reading.Finding.Reports, object.Report)
+	}
 	var text bytes.Buffer
 	if err := report.WriteReading(&text, reading); err != nil {
 		return nil, err
 	}
-	pictures := make([][]byte, len(reading.Keys))
-	var drawing sync.WaitGroup
-	for key := range reading.Keys {
-		drawing.Go(func() {
-			picture, err := draw(reading, key)
-			if err != nil {
-				i.log.Warn("a key slice has no picture", "finding", reading.Finding.ID, "key", key+1, "err", err)
-			}
-			pictures[key] = picture
-		})
+	headers, err := json.Marshal(reading.Study)
+	if err != nil {
+		return nil, fmt.Errorf("write the headers of study %s: %w", reading.Study.UID, err)
 	}
-	drawing.Wait()
-	media := []events.Media{{Name: "reading.json", ContentType: "application/json", Data: text.Bytes()}}
-	for key, picture := range pictures {
-		if picture != nil {
-			media = append(media, events.Media{Name: fmt.Sprintf("key-%d.png", key+1), ContentType: "image/png", Data: picture})
-		}
+	media := []events.Media{
+		{Name: "reading.json", ContentType: "application/json", Data: text.Bytes()},
+		{Name: headersName, ContentType: "application/json", Data: headers},
 	}
+	media = append(media, drawn...)
 	if packed := worklist.PackKeys(reading.Keys); len(packed) > 0 {
 		media = append(media, events.Media{Name: worklist.KeysName, ContentType: "application/octet-stream", Data: packed})
 	}
-	return media, nil
+	return append(media, objects...), nil
 }
 
-// draw stands in a goroutine of its own, where the worker's recover does not
-// reach: a panic would end the daemon.
-func draw(reading neurotriage.Reading, key int) (picture []byte, err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			picture, err = nil, fmt.Errorf("drawing key image %d: panic (%T)", key+1, value)
+// encode writes the pictures that could be drawn.
+func (i illustrator) encode(reading neurotriage.Reading, pictures []*image.RGBA) []events.Media {
+	encoded := make([]bytes.Buffer, len(pictures))
+	var encoding sync.WaitGroup
+	for key, picture := range pictures {
+		if picture == nil {
+			continue
 		}
-	}()
-	var out bytes.Buffer
-	if err := report.WriteKeyImage(&out, reading, key); err != nil {
-		return nil, err
+		encoding.Go(func() {
+			if err := report.WritePNG(&encoded[key], picture); err != nil {
+				i.log.Warn("a key slice has no picture", "finding", reading.Finding.ID, "key", key+1, "err", err)
+				encoded[key].Reset()
+			}
+		})
 	}
-	return out.Bytes(), nil
+	encoding.Wait()
+	var media []events.Media
+	for key := range encoded {
+		if encoded[key].Len() > 0 {
+			media = append(media, events.Media{Name: fmt.Sprintf("key-%d.png", key+1), ContentType: "image/png", Data: encoded[key].Bytes()})
+		}
+	}
+	return media
 }

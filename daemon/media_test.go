@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image/png"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,7 +36,7 @@ func TestMedia(t *testing.T) {
 	broken := keyed(3)
 	broken.Keys[1].Slice.Pixels = nil // cannot be drawn
 	var log bytes.Buffer
-	media, err := illustrator{log: slog.New(slog.NewTextHandler(&log, nil))}.media(broken)
+	media, err := illustrator{log: slog.New(slog.NewTextHandler(&log, nil)), version: "1"}.media(broken)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,12 +48,20 @@ func TestMedia(t *testing.T) {
 				t.Errorf("%s: %v", one.Name, err)
 			}
 		}
-		if bytes.Contains(one.Data, []byte("DOE")) || bytes.Contains(one.Data, []byte("4711")) {
-			t.Errorf("%s names the patient", one.Name)
+		named := bytes.Contains(one.Data, []byte("DOE")) || bytes.Contains(one.Data, []byte("4711"))
+		if inside := one.Name == headersName || strings.HasSuffix(one.Name, ".dcm"); named != inside {
+			t.Errorf("%s names the patient: %v, want %v", one.Name, named, inside)
+		}
+		if (one.Report.Kind != "") != strings.HasSuffix(one.Name, ".dcm") || one.Report.Kind != "" && one.Name != one.Report.SOPInstanceUID+".dcm" {
+			t.Errorf("%s is report %+v", one.Name, one.Report)
 		}
 	}
-	if got, want := fmt.Sprint(names), "[reading.json key-1.png key-3.png keys.slices]"; got != want {
-		t.Errorf("media %s, want %s", got, want)
+	uid := func(what string) string { return neurotriage.DerivedUID("f", what) + ".dcm" }
+	want := fmt.Sprint([]string{
+		"reading.json", "study.json", "key-1.png", "key-3.png", "keys.slices", uid("key image 1"), uid("key image 3"), uid("sr"),
+	})
+	if got := fmt.Sprint(names); got != want {
+		t.Errorf("media %s\nwant  %s", got, want)
 	}
 	if strings.Count(log.String(), "has no picture") != 1 {
 		t.Errorf("log %q", &log)
@@ -61,8 +70,12 @@ func TestMedia(t *testing.T) {
 
 func TestNoKeySlicesNoPictures(t *testing.T) {
 	media, err := illustrator{log: slog.New(slog.DiscardHandler)}.media(keyed(0))
-	if err != nil || len(media) != 1 || media[0].Name != "reading.json" {
-		t.Errorf("media %v, %v", media, err)
+	var names []string
+	for _, one := range media {
+		names = append(names, one.Name)
+	}
+	if want := []string{"reading.json", "study.json", neurotriage.DerivedUID("f", "sr") + ".dcm"}; err != nil || !slices.Equal(names, want) {
+		t.Errorf("media %v, %v", names, err)
 	}
 }
 

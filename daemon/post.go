@@ -76,18 +76,17 @@ func (p *post) pack(ctx context.Context, destination string, notice events.Notic
 func (p *post) study(ctx context.Context, f neurotriage.Finding) (neurotriage.Study, error) {
 	study := neurotriage.Study{UID: f.StudyInstanceUID}
 	var text bytes.Buffer
-	err := p.bus.Media(ctx, f.ID, "reading.json", &text)
+	err := p.bus.Media(ctx, f.ID, headersName, &text)
 	if errors.Is(err, fs.ErrNotExist) {
 		return study, nil
 	}
 	if err != nil {
 		return study, err
 	}
-	var reading struct{ Study neurotriage.Study }
-	if err := json.Unmarshal(text.Bytes(), &reading); err != nil {
+	if err := json.Unmarshal(text.Bytes(), &study); err != nil {
 		return study, fmt.Errorf("reading what is stored beside finding %s: %w", f.ID, err)
 	}
-	return reading.Study, nil
+	return study, nil
 }
 
 func (p *post) objects(f neurotriage.Finding) []pacs.Object {

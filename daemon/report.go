@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"time"
 
 	"neurotriage"
@@ -63,15 +64,16 @@ func (r *run) waited() time.Duration {
 
 func round(d time.Duration) time.Duration { return d.Round(100 * time.Microsecond) }
 
-// refusedFinding is what the worklist shows of a study that was not read.
-// The event's id stands in for the images, which nobody has seen.
-func refusedFinding(r *run, refusal *neurotriage.Refusal, classifier Classifier, settings settings) neurotriage.Finding {
+// refusedReading is what the worklist and the archive get of a study that was not
+// read, with the study's headers where they are known. The event's id stands in
+// for the images, which nobody has seen.
+func refusedReading(r *run, refusal *neurotriage.Refusal, classifier Classifier, settings settings) neurotriage.Reading {
 	card, runtime := classifier.Model()
 	key := neurotriage.FindingKey{
 		Status: neurotriage.StatusRefused, Reason: refusal.Reason, StudyInstanceUID: r.job.StudyInstanceUID,
 		EventID: r.job.EventID, ModelDigest: card.Digest, Thresholds: settings.Thresholds,
 	}
-	return neurotriage.Finding{
+	reading := neurotriage.Reading{Labels: card.Labels, Finding: neurotriage.Finding{
 		Schema: neurotriage.FindingSchema, ID: key.ID(), StudyInstanceUID: r.job.StudyInstanceUID,
 		Status: neurotriage.StatusRefused, Reason: refusal.Reason, Disposition: neurotriage.Refused,
 		Thresholds: settings.Thresholds, PredictionSet: []string{}, Series: []neurotriage.SeriesFinding{},
@@ -79,5 +81,9 @@ func refusedFinding(r *run, refusal *neurotriage.Refusal, classifier Classifier,
 		Model: neurotriage.ModelRef{Name: card.Name, Version: card.Version, Digest: card.Digest, Runtime: runtime},
 		// Whole seconds would hide how fast a refusal is; UTC keeps one study's findings comparable.
 		Started: r.began.UTC(), Finished: time.Now().UTC(),
+	}}
+	if study := cmp.Or(refusal.Study, r.study); study != nil && study.UID == r.job.StudyInstanceUID {
+		reading.Study = *study
 	}
+	return reading
 }

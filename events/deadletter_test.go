@@ -18,7 +18,7 @@ func refuse(t *testing.T, bus *events.Bus, reason neurotriage.Reason) neurotriag
 	if refusal == nil {
 		refusal = neurotriage.Refuse(reason, "because")
 	}
-	must(t, "refuse", bus.Outlet().Refuse(t.Context(), job, refusedFinding(job, refusal.Reason), refusal))
+	must(t, "refuse", bus.Outlet().Refuse(t.Context(), job, refusedReading(job, refusal.Reason), refusal))
 	must(t, "terminate", bus.Inbox().Terminate(t.Context(), job, refusal.Error()))
 	return job
 }
@@ -94,13 +94,13 @@ func TestARepeatedDeadLetterIsDroppedAfterARestartToo(t *testing.T) {
 	submit(t, bus, uid)
 	job, _ := next(t, bus)
 	cause := neurotriage.Refuse(neurotriage.NotDICOM, "none")
-	must(t, "refuse", bus.Outlet().Refuse(t.Context(), job, refusedFinding(job, cause.Reason), cause))
+	must(t, "refuse", bus.Outlet().Refuse(t.Context(), job, refusedReading(job, cause.Reason), cause))
 	server.Stop()
 	server.Start(t)
 	kit.Until(t, "the connection is back", func() bool { return bus.Health().Connected })
 	// A call that the stop swallowed ends as a fault of the surroundings; the daemon tries again, and so does this.
 	kit.Until(t, "the repeat is stored", func() bool {
-		return bus.Outlet().Refuse(t.Context(), job, refusedFinding(job, cause.Reason), cause) == nil
+		return bus.Outlet().Refuse(t.Context(), job, refusedReading(job, cause.Reason), cause) == nil
 	})
 	if letters, err := bus.DeadLetters(t.Context()); err != nil || len(letters) != 1 {
 		t.Errorf("letters %+v, %v", letters, err)

@@ -42,7 +42,7 @@ func TestMalformedEventsAreRefusedAndTheNextOneComes(t *testing.T) {
 			t.Errorf("%s: job %+v, refusal %v", c.name, job, refusal)
 			continue
 		}
-		must(t, c.name, bus.Outlet().Refuse(t.Context(), job, refusedFinding(job, refusal.Reason), refusal))
+		must(t, c.name, bus.Outlet().Refuse(t.Context(), job, refusedReading(job, refusal.Reason), refusal))
 		must(t, c.name, bus.Inbox().Terminate(t.Context(), job, refusal.Error()))
 		subjects, raw := stored(t, js, "TRIAGE_DEADLETTER")
 		if len(subjects) != i+1 || subjects[i] != "triage.deadletter.malformed_event" {
@@ -101,7 +101,7 @@ func TestOnlyCountingAttemptsLeadToGaveUp(t *testing.T) {
 		t.Fatalf("%+v, %v", job, refusal)
 	}
 	// Even if the process dies between the deliveries and the settling.
-	must(t, "refuse", bus.Outlet().Refuse(t.Context(), job, refusedFinding(job, neurotriage.GaveUp), refusal))
+	must(t, "refuse", bus.Outlet().Refuse(t.Context(), job, refusedReading(job, neurotriage.GaveUp), refusal))
 	must(t, "hand back", bus.Inbox().HandBack(t.Context(), job, 0, "", false))
 	job, refusal = next(t, bus)
 	if refusal == nil || refusal.Reason != neurotriage.GaveUp {

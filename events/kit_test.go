@@ -113,6 +113,11 @@ func refusedFinding(job neurotriage.Job, reason neurotriage.Reason) neurotriage.
 	}
 }
 
+// refusedReading is the refusal of a study whose headers nobody could read.
+func refusedReading(job neurotriage.Job, reason neurotriage.Reason) neurotriage.Reading {
+	return neurotriage.Reading{Finding: refusedFinding(job, reason)}
+}
+
 // work does what the daemon does with a job that can be read.
 func work(ctx context.Context, bus *events.Bus, job neurotriage.Job, r neurotriage.Reading) error {
 	done, err := bus.Outlet().Delivered(ctx, job, r.Finding.ID)

@@ -23,6 +23,9 @@ type Media struct {
 	Name        string
 	ContentType string
 	Data        []byte
+	// Report names the report object that this is, for Finding.Reports; empty for
+	// everything else.
+	Report neurotriage.ReportRef
 }
 
 // SliceTable is the media that needs no drawing: the scores of each slice, as

@@ -116,3 +116,75 @@ func TestMediaOfOnesOwn(t *testing.T) {
 		t.Errorf("absent: %v", err)
 	}
 }
+
+// withReports is media of which one is a report; it tells what it was asked for.
+func withReports(asked *[]neurotriage.Reading) func(neurotriage.Reading) ([]events.Media, error) {
+	return func(r neurotriage.Reading) ([]events.Media, error) {
+		*asked = append(*asked, r)
+		ref := neurotriage.ReportRef{Kind: "sr", SOPInstanceUID: neurotriage.DerivedUID(r.Finding.ID, "sr")}
+		return []events.Media{
+			{Name: "reading.json", ContentType: "application/json", Data: []byte("{}")},
+			{Name: ref.SOPInstanceUID + ".dcm", ContentType: "application/dicom", Data: []byte("sr of " + r.Finding.ID), Report: ref},
+		}, nil
+	}
+}
+
+func TestAFindingListsItsReports(t *testing.T) {
+	server := kit.NATS(t)
+	var asked []neurotriage.Reading
+	bus := daemonBus(t, server, func(o *events.Options) { o.Media = withReports(&asked) })
+	old, renewed := reading(uid, "a", true), reading(uid, "a and one more", false)
+	for _, r := range []neurotriage.Reading{old, renewed} {
+		submit(t, bus, uid)
+		job, _ := next(t, bus)
+		must(t, "work", work(t.Context(), bus, job, r))
+		f, found, err := bus.Finding(t.Context(), r.Finding.ID)
+		want := neurotriage.ReportRef{Kind: "sr", SOPInstanceUID: neurotriage.DerivedUID(r.Finding.ID, "sr")}
+		if err != nil || !found || len(f.Reports) != 1 || f.Reports[0] != want {
+			t.Fatalf("finding %+v, %v", f, err)
+		}
+		var got bytes.Buffer
+		must(t, "report", bus.Media(t.Context(), f.ID, want.SOPInstanceUID+".dcm", &got))
+		if got.String() != "sr of "+r.Finding.ID {
+			t.Errorf("report %q", &got)
+		}
+	}
+	if len(asked) != 2 || len(asked[0].Replaced) != 0 || asked[0].Finding.Replaces != "" {
+		t.Fatalf("the first: %+v", asked)
+	}
+	// The report of a revision knows the one that it follows.
+	if r := asked[1]; r.Finding.Replaces != old.Finding.ID || len(r.Replaced) != 1 ||
+		r.Replaced[0].SOPInstanceUID != neurotriage.DerivedUID(old.Finding.ID, "sr") {
+		t.Errorf("the revision: replaces %q, reports %v", r.Finding.Replaces, r.Replaced)
+	}
+}
+
+func TestARefusalWithHeadersHasReportsToo(t *testing.T) {
+	cases := []struct {
+		name    string
+		headers neurotriage.Study
+		reports int
+	}{
+		{"headers", neurotriage.Study{UID: uid}, 1},
+		{"none", neurotriage.Study{}, 0},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			server := kit.NATS(t)
+			var asked []neurotriage.Reading
+			bus := daemonBus(t, server, func(o *events.Options) { o.Media = withReports(&asked) })
+			submit(t, bus, uid)
+			job, _ := next(t, bus)
+			cause := neurotriage.Refuse(neurotriage.CorruptDICOM, "torn")
+			r := refusedReading(job, cause.Reason)
+			r.Study = c.headers
+			for range 2 { // a repeat makes no second one
+				must(t, "refuse", bus.Outlet().Refuse(t.Context(), job, r, cause))
+			}
+			f, found, err := bus.Finding(t.Context(), r.Finding.ID)
+			if err != nil || !found || len(f.Reports) != c.reports {
+				t.Errorf("finding %+v, %v", f, err)
+			}
+		})
+	}
+}

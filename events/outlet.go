@@ -33,19 +33,11 @@ func (o *Outlet) Delivered(ctx context.Context, job neurotriage.Job, id string) 
 // Deliver stores the media, then the finding, then its alerts, then the
 // worklist entry. It returns nil only after the server confirmed all of them.
 func (o *Outlet) Deliver(ctx context.Context, job neurotriage.Job, reading neurotriage.Reading) error {
-	if err := o.bus.at("media"); err != nil {
+	finding, err := o.prepare(ctx, job, reading)
+	if err != nil {
 		return err
 	}
-	media, err := o.bus.opts.Media(reading)
-	if err != nil {
-		return fmt.Errorf("making the media of finding %s: %w", reading.Finding.ID, err)
-	}
-	for _, one := range media {
-		if err := o.bus.storeMedia(ctx, reading.Finding.ID, one); err != nil {
-			return err
-		}
-	}
-	f, err := o.publish(ctx, job, reading.Finding)
+	f, err := o.publish(ctx, job, finding)
 	if err != nil {
 		return err
 	}
@@ -53,15 +45,19 @@ func (o *Outlet) Deliver(ctx context.Context, job neurotriage.Job, reading neuro
 }
 
 // Refuse stores the refused finding, unless the job has no study UID, and the
-// dead letter.
-func (o *Outlet) Refuse(ctx context.Context, job neurotriage.Job, finding neurotriage.Finding, cause *neurotriage.Refusal) error {
+// dead letter. The reading holds the study's headers where they could be read;
+// then there are media too.
+func (o *Outlet) Refuse(ctx context.Context, job neurotriage.Job, reading neurotriage.Reading, cause *neurotriage.Refusal) error {
 	valid := neurotriage.CheckUID(job.StudyInstanceUID) == nil
+	finding := reading.Finding
 	if valid {
-		stored, err := o.publish(ctx, job, finding)
+		prepared, err := o.prepare(ctx, job, reading)
 		if err != nil {
 			return err
 		}
-		finding = stored
+		if finding, err = o.publish(ctx, job, prepared); err != nil {
+			return err
+		}
 	}
 	// Before the worklist, whose attempts must stand until both are stored.
 	if err := o.bus.deadLetter(ctx, job, finding, cause); err != nil || !valid {
@@ -70,9 +66,11 @@ func (o *Outlet) Refuse(ctx context.Context, job neurotriage.Job, finding neurot
 	return o.complete(ctx, job, finding)
 }
 
-// publish stores a finding, expecting none under its id, and gives what is stored.
-func (o *Outlet) publish(ctx context.Context, job neurotriage.Job, f neurotriage.Finding) (neurotriage.Finding, error) {
-	b := o.bus
+// prepare names the finding that this one replaces, then makes and stores the
+// media, and gives the finding that lists the reports among them. Media that are
+// stored already stay as they are.
+func (o *Outlet) prepare(ctx context.Context, job neurotriage.Job, reading neurotriage.Reading) (neurotriage.Finding, error) {
+	b, f := o.bus, reading.Finding
 	if f.ID == "" || token(f.ID) != f.ID || token(string(f.Disposition)) != string(f.Disposition) || f.Disposition == "" {
 		return f, fmt.Errorf("publishing a finding: id %q and disposition %q cannot stand in a subject", f.ID, f.Disposition)
 	}
@@ -85,8 +83,45 @@ func (o *Outlet) publish(ctx context.Context, job neurotriage.Job, f neurotriage
 		return f, err
 	}
 	if former := replaced(entry, f.ID, of); former != nil {
-		f.Replaces = former.ID
+		old, _, err := b.Finding(ctx, former.ID) // gone when its time is over
+		if err != nil {
+			return f, err
+		}
+		f.Replaces, reading.Replaced = former.ID, old.Reports
 	}
+	if f.Status == neurotriage.StatusRefused && reading.Study.UID == "" {
+		return f, nil
+	}
+	reading.Finding = f
+	f.Reports, err = o.storeAll(ctx, reading)
+	return f, err
+}
+
+// storeAll makes and stores the media of a reading, and lists the reports.
+func (o *Outlet) storeAll(ctx context.Context, reading neurotriage.Reading) ([]neurotriage.ReportRef, error) {
+	if err := o.bus.at("media"); err != nil {
+		return nil, err
+	}
+	media, err := o.bus.opts.Media(reading)
+	if err != nil {
+		return nil, fmt.Errorf("making the media of finding %s: %w", reading.Finding.ID, err)
+	}
+	reports := []neurotriage.ReportRef{}
+	for _, one := range media {
+		if err := o.bus.storeMedia(ctx, reading.Finding.ID, one); err != nil {
+			return nil, err
+		}
+		if one.Report.Kind != "" {
+			reports = append(reports, one.Report)
+		}
+	}
+	return reports, nil
+}
+
+// publish stores a finding, expecting none under its id, and gives what is stored.
+func (o *Outlet) publish(ctx context.Context, job neurotriage.Job, f neurotriage.Finding) (neurotriage.Finding, error) {
+	b := o.bus
+	_, of, _ := b.holds.find(job)
 	if err := b.at("finding"); err != nil {
 		return f, err
 	}

@@ -95,7 +95,7 @@ func TestADeathAtAnyStepOfARefusalIsMadeGood(t *testing.T) {
 				return nil
 			})
 			cause := neurotriage.Refuse(neurotriage.NotDICOM, "no DICOM file below x")
-			err := dying.Outlet().Refuse(t.Context(), job, refusedFinding(job, cause.Reason), cause)
+			err := dying.Outlet().Refuse(t.Context(), job, refusedReading(job, cause.Reason), cause)
 			if (err == nil) != (step == "terminate") {
 				t.Fatalf("refuse: %v", err)
 			}
@@ -103,7 +103,7 @@ func TestADeathAtAnyStepOfARefusalIsMadeGood(t *testing.T) {
 
 			heir := daemonBus(t, server, quick)
 			again, _ := next(t, heir)
-			must(t, "refuse", heir.Outlet().Refuse(t.Context(), again, refusedFinding(again, cause.Reason), cause))
+			must(t, "refuse", heir.Outlet().Refuse(t.Context(), again, refusedReading(again, cause.Reason), cause))
 			must(t, "terminate", heir.Inbox().Terminate(t.Context(), again, cause.Error()))
 			findings, _ := stored(t, js, "TRIAGE")
 			letters, _ := stored(t, js, "TRIAGE_DEADLETTER")

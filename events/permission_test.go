@@ -110,7 +110,7 @@ func TestTheDocumentedPermissionsSuffice(t *testing.T) {
 	must(t, "hand back", daemon.Inbox().HandBack(t.Context(), got, 0, "", false))
 	got, _ = next(t, daemon)
 	cause := neurotriage.Refuse(neurotriage.NotDICOM, "none")
-	must(t, "refuse", daemon.Outlet().Refuse(t.Context(), got, refusedFinding(got, cause.Reason), cause))
+	must(t, "refuse", daemon.Outlet().Refuse(t.Context(), got, refusedReading(got, cause.Reason), cause))
 	must(t, "terminate", daemon.Inbox().Terminate(t.Context(), got, "none"))
 	letters, err := client.DeadLetters(t.Context())
 	if err != nil || len(letters) != 1 {

@@ -108,7 +108,7 @@ func TestWaitForGivesRefusals(t *testing.T) {
 	answers, ended := wait(t, bus, submit(t, bus, uid))
 	job, _ := next(t, bus)
 	cause := neurotriage.Refuse(neurotriage.NotDICOM, "none")
-	must(t, "refuse", bus.Outlet().Refuse(t.Context(), job, refusedFinding(job, cause.Reason), cause))
+	must(t, "refuse", bus.Outlet().Refuse(t.Context(), job, refusedReading(job, cause.Reason), cause))
 	must(t, "wait", ends(t, ended))
 	if a := <-answers; a.finding.Reason != neurotriage.NotDICOM {
 		t.Errorf("answer %+v", a)
