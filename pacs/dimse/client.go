@@ -152,6 +152,9 @@ func (c *Conn) Commit(ctx context.Context, transactionUID string, objects []SOPR
 // Committed waits for the next report on this association. One that came during
 // another operation is returned at once.
 func (c *Conn) Committed(ctx context.Context) (Commitment, error) {
+	if _, _, err := c.context(StorageCommitment, ""); err != nil {
+		return Commitment{}, fmt.Errorf("wait for a storage commitment report: %w", err)
+	}
 	err := c.during(ctx, func() error {
 		for len(c.reports) == 0 {
 			if _, err := c.message(true); err != nil {

@@ -129,7 +129,7 @@ func (o *ClientOptions) serverName() *tls.Config {
 
 // response reads the answer to our request (state 5).
 func (c *Conn) response() (*associate, error) {
-	kind, length, err := c.w.next(c.o.AssociationTimeout, false)
+	kind, length, err := c.w.next(forever, false)
 	if err != nil {
 		return nil, broken(err)
 	}

@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// forever is the patience where the context ends the wait.
+const forever = 1000 * time.Hour
+
 // operate sends a request and waits for its answer.
 func (c *Conn) operate(ctx context.Context, name string, rq *command, data io.Reader) error {
 	var answer command
@@ -145,7 +148,7 @@ func (c *Conn) await(rq *command) (command, error) {
 func (c *Conn) message(patient bool) (command, error) {
 	patience := c.o.ResponseTimeout
 	if patient {
-		patience = 1000 * time.Hour // the context is what ends it
+		patience = forever
 	}
 	c.w.startMessage()
 	b, id, err := c.w.command(c.room, patience, false)
