@@ -27,9 +27,6 @@ const (
 // later would be asked for anew.
 const commitmentMemory = 24 * time.Hour
 
-// ErrNoTransaction is the error for a report that nobody has asked for.
-var ErrNoTransaction = errors.New("no such transaction")
-
 // Commitments are the requests for storage commitment that await a report. The
 // archive may send it over the association of the request or over one of its
 // own, at once or hours later. One value serves all destinations.
@@ -54,13 +51,15 @@ func NewCommitments() *Commitments {
 }
 
 // Report takes an archive's report; it fits dimse.ServerOptions.Committed. That
-// the transaction is one of ours is what the peer proves itself by.
+// the transaction is one of ours is what the peer proves itself by. One that is
+// not, or was asked for before a restart, is heard and changes nothing: an error
+// would only make the archive repeat it.
 func (c *Commitments) Report(_ context.Context, _ dimse.Association, report dimse.Commitment) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	one, known := c.asked[report.TransactionUID]
 	if !known {
-		return fmt.Errorf("report on transaction %s: %w", report.TransactionUID, ErrNoTransaction)
+		return nil
 	}
 	for _, object := range report.Stored {
 		c.stored[[2]string{one.archive, object.SOPInstanceUID}] = time.Now()
@@ -88,15 +87,25 @@ func (c *Commitments) holds(archive string, files []file) bool {
 	return true
 }
 
+// committer is an association over which commitment is asked for.
+type committer interface {
+	Commit(ctx context.Context, transactionUID string, objects []dimse.SOPRef) error
+	Committed(ctx context.Context) (dimse.Commitment, error)
+	Peer() dimse.Association
+}
+
 // ask requests commitment for the files and waits for the report, from wherever
 // it comes.
-func (c *Commitments) ask(ctx context.Context, conn *dimse.Conn, archive string, files []file) error {
+func (c *Commitments) ask(ctx context.Context, conn committer, archive string, files []file) error {
 	transaction, done := c.expect(archive, files)
 	refs := make([]dimse.SOPRef, len(files))
 	for i, one := range files {
 		refs[i] = dimse.SOPRef{SOPClassUID: one.sopClass, SOPInstanceUID: one.sopInstance}
 	}
 	if err := conn.Commit(ctx, transaction, refs); err != nil {
+		c.mu.Lock()
+		delete(c.asked, transaction)
+		c.mu.Unlock()
 		return fmt.Errorf("asking for storage commitment: %w", err)
 	}
 	here, stop := context.WithCancel(ctx)
