@@ -76,7 +76,11 @@ func readHostile(t *testing.T) {
 		}
 		fmt.Fprintln(os.Stderr, name) // the last one named is the one that kills us
 		before, start := allocated(), processorTime()
-		for _, err := range []error{readAlone(file), readAsStudy(t.Context(), file)} {
+		errs := []error{readAlone(file)}
+		if !strings.HasPrefix(name, "jpeg") { // for a codec one way to the frame is as good as the other
+			errs = append(errs, readAsStudy(t.Context(), file))
+		}
+		for _, err := range errs {
 			var refusal *neurotriage.Refusal
 			if err != nil && !errors.As(err, &refusal) {
 				t.Errorf("%s: no refusal: %v", name, err)
@@ -128,9 +132,9 @@ func readAsStudy(ctx context.Context, file []byte) error {
 // after another, so that making them costs no memory that counts.
 func hostile() iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
-		for n, part := range []iter.Seq2[string, []byte]{structures(), bombs(), absurdities(), damages()} {
+		for n, part := range []iter.Seq2[string, []byte]{structures(), bombs(), compressionBombs(), absurdities(), damages()} {
 			for name, file := range part {
-				if n < 2 {
+				if n < 3 {
 					runtime.GC() // what was made for the file before is not the reader's
 				}
 				if !yield(name, file) {

@@ -25,7 +25,11 @@ type codes struct {
 	values []byte
 }
 
-// huffmanTables reads a DHT segment (T.81 B.2.4.2).
+// codeList is a Huffman table as a segment has it: counts[i] codes of i+1 bits.
+type codeList struct{ counts, values []byte }
+
+// huffmanTables reads a DHT segment (T.81 B.2.4.2). A table is built only when a
+// scan asks for it: a codestream may define a million.
 func (d *decoder) huffmanTables(body []byte) error {
 	for len(body) > 0 {
 		if len(body) < 17 {
@@ -42,21 +46,22 @@ func (d *decoder) huffmanTables(body []byte) error {
 		if total > 256 || len(body) < 17+total {
 			return fmt.Errorf("a jpeg huffman table of %d codes has %d bytes", total, len(body))
 		}
-		table, err := newCodes([16]byte(body[1:17]), body[17:17+total])
-		if err != nil {
-			return err
-		}
-		d.huffman[class][place] = table
+		d.huffman[class][place] = codeList{body[1:17], body[17 : 17+total]}
 		body = body[17+total:]
 	}
 	return nil
 }
 
-// newCodes builds the tables; counts[i] codes have i+1 bits.
-func newCodes(counts [16]byte, values []byte) (*codes, error) {
-	c := &codes{values: values}
+var errNoTable = errors.New("the jpeg scan names a huffman table that is not there")
+
+// codes builds the tables that decode.
+func (l codeList) codes() (*codes, error) {
+	if l.counts == nil {
+		return nil, errNoTable
+	}
+	c := &codes{values: l.values}
 	code, used := 0, 0
-	for i, count := range counts {
+	for i, count := range l.counts {
 		length := i + 1
 		code <<= 1
 		c.offset[length] = used - code
@@ -64,7 +69,7 @@ func newCodes(counts [16]byte, values []byte) (*codes, error) {
 			if code >= 1<<length {
 				return nil, errors.New("a jpeg huffman table has more codes than bits allow")
 			}
-			c.enter(code, length, values[used])
+			c.enter(code, length, l.values[used])
 			code++
 			used++
 		}

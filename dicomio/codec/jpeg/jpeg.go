@@ -43,9 +43,9 @@ type decoder struct {
 	quantiser byte // table of the one component
 	component byte
 	// Of the other segments.
-	restart    int           // samples or blocks between restart markers; 0: none
-	huffman    [2][4]*codes  // DC or lossless, AC
-	quantisers [4]*[64]int32 // in zigzag order
+	restart    int            // samples or blocks between restart markers; 0: none
+	huffman    [2][4]codeList // DC or lossless, AC
+	quantisers [4]quantiser
 }
 
 // Decode decodes one grey frame into native little endian samples. dst has
@@ -171,10 +171,18 @@ func (d *decoder) scan(body []byte) error {
 	if dc > 3 || ac > 3 {
 		return fmt.Errorf("the jpeg scan names huffman tables %d and %d", dc, ac)
 	}
+	table, err := d.huffman[0][dc].codes()
+	if err != nil {
+		return err
+	}
 	if d.process == markerSOF3 {
-		return d.lossless(int(body[3]), int(body[5]&15), d.huffman[0][dc])
+		return d.lossless(int(body[3]), int(body[5]&15), table)
 	}
 	// Ss, Se, Ah and Al are fixed for sequential scans (T.81 table B.3), and real
 	// files with other values exist: they say nothing, so they are not read.
-	return d.sequential(d.huffman[0][dc], d.huffman[1][ac])
+	acTable, err := d.huffman[1][ac].codes()
+	if err != nil {
+		return err
+	}
+	return d.sequential(table, acTable)
 }

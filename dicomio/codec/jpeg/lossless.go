@@ -1,7 +1,6 @@
 package jpeg
 
 import (
-	"errors"
 	"fmt"
 
 	"neurotriage/dicomio/codec"
@@ -16,8 +15,6 @@ func (d *decoder) lossless(predictor, shift int, table *codes) error {
 		return fmt.Errorf("jpeg lossless predictor %d", predictor)
 	case shift >= d.precision:
 		return fmt.Errorf("jpeg point transform %d of %d bits", shift, d.precision)
-	case table == nil:
-		return errors.New("the jpeg scan names a huffman table that is not there")
 	case d.restart%columns != 0: // T.81 H.1.1
 		return fmt.Errorf("jpeg restart interval %d is not a multiple of %d columns", d.restart, columns)
 	}

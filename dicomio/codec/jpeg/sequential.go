@@ -16,6 +16,12 @@ var zigzag = [64]uint8{
 	58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 }
 
+// quantiser is a quantisation table in zigzag order.
+type quantiser struct {
+	steps [64]int32
+	given bool
+}
+
 // quantisationTables reads a DQT segment (T.81 B.2.4.1).
 func (d *decoder) quantisationTables(body []byte) error {
 	for len(body) > 0 {
@@ -24,15 +30,15 @@ func (d *decoder) quantisationTables(body []byte) error {
 		if wide > 1 || place > 3 || len(body) < 1+size {
 			return fmt.Errorf("a jpeg quantisation table of precision %d and number %d has %d bytes", wide, place, len(body))
 		}
-		table := new([64]int32)
-		for i := range table {
+		table := &d.quantisers[place]
+		table.given = true
+		for i := range table.steps {
 			if wide == 1 {
-				table[i] = int32(binary.BigEndian.Uint16(body[1+2*i:]))
+				table.steps[i] = int32(binary.BigEndian.Uint16(body[1+2*i:]))
 			} else {
-				table[i] = int32(body[1+i])
+				table.steps[i] = int32(body[1+i])
 			}
 		}
-		d.quantisers[place] = table
 		body = body[1+size:]
 	}
 	return nil
@@ -41,14 +47,11 @@ func (d *decoder) quantisationTables(body []byte) error {
 // sequential decodes a scan of T.81 annex F.2: blocks of 8 × 8 in rows, which
 // reach over the right and the lower edge of the frame.
 func (d *decoder) sequential(dc, ac *codes) error {
-	if dc == nil || ac == nil {
-		return errors.New("the jpeg scan names a huffman table that is not there")
-	}
-	if d.quantiser > 3 || d.quantisers[d.quantiser] == nil {
+	if d.quantiser > 3 || !d.quantisers[d.quantiser].given {
 		return fmt.Errorf("the jpeg frame names quantisation table %d, which is not there", d.quantiser)
 	}
 	across, down := (d.frame.Columns+7)/8, (d.frame.Rows+7)/8
-	blocks := &blockReader{source: &bits{src: d.src}, dc: dc, ac: ac, quantiser: d.quantisers[d.quantiser]}
+	blocks := &blockReader{source: &bits{src: d.src}, dc: dc, ac: ac, quantiser: &d.quantisers[d.quantiser].steps}
 	strip := make([]uint16, 8*8*across) // eight rows
 	// Lossy samples may overshoot; above BitsStored a reader would wrap them to black.
 	middle, highest := 1<<(d.precision-1), 1<<min(d.precision, d.frame.BitsStored)-1

@@ -25,7 +25,7 @@ const (
 	contextMagnitude = 14
 	contextRun       = 17
 	contextUniform   = 18
-	contexts         = 19
+	contextSpace     = 32 // a power of two, so that a masked index needs no check
 )
 
 // blockDecoder decodes the bit planes of one code-block (T.800 annex D).
@@ -37,7 +37,7 @@ type blockDecoder struct {
 	values        []int32
 	width, height int
 	zero          *[512]uint8
-	contexts      [contexts]uint8
+	contexts      [contextSpace]uint8
 	causal        bool
 }
 
@@ -85,8 +85,10 @@ func (d *blockDecoder) pass(kind, plane int, bypass bool, style int) {
 		d.significanceRaw(plane)
 	case kind == 0:
 		d.significance(plane)
+	case kind == 1 && bypass:
+		d.refinementRaw(plane)
 	case kind == 1:
-		d.refinement(plane, bypass)
+		d.refinement(plane)
 	default:
 		d.cleanup(plane)
 		if style&styleSymbols != 0 { // T.800 D.5: they help to find errors, not to correct them
@@ -102,31 +104,43 @@ func (d *blockDecoder) pass(kind, plane int, bypass bool, style int) {
 
 // resetContexts sets the states of T.800 table D.7.
 func (d *blockDecoder) resetContexts() {
-	d.contexts = [contexts]uint8{0: 4 << 1, contextRun: 3 << 1, contextUniform: 46 << 1}
+	d.contexts = [contextSpace]uint8{0: 4 << 1, contextRun: 3 << 1, contextUniform: 46 << 1}
 }
 
 // significance is the first pass of a bit plane (T.800 D.3.1).
 func (d *blockDecoder) significance(plane int) {
+	a, c := d.a, d.c
 	for y := 0; y < d.height; y += 4 {
 		rows := min(4, d.height-y)
 		at := (y/4+1)*d.stride + 1
-		for x := range d.width {
-			f := &d.flags[at+x]
-			if *f&anySignificant == 0 {
+		line := d.flags[at:][:d.width]
+		for x := range line {
+			if line[x]&anySignificant == 0 {
 				continue
 			}
 			for i := range rows {
-				near := *f >> (3 * i)
+				near := line[x] >> (3 * i)
 				if near&(1<<bitSelf) != 0 || near&around == 0 {
 					continue
 				}
-				if d.decode(&d.contexts[d.zero[near&511]]) != 0 {
-					d.becomes(at+x, i, d.sign(at+x, i), d.width*(y+i)+x, plane)
+				context := &d.contexts[d.zero[near&511]&31]
+				s := &mqStates[*context&127]
+				symbol := uint32(s.mps)
+				if a -= s.q; a >= mqTop && c >= s.q {
+					c -= s.q
+				} else {
+					symbol, a, c = d.exchange(context, s, a, c)
 				}
-				*f |= 1 << (bitVisited + i)
+				if symbol != 0 {
+					d.a, d.c = a, c
+					d.becomes(at+x, i, d.sign(at+x, i), d.width*(y+i)+x, plane)
+					a, c = d.a, d.c
+				}
+				line[x] |= 1 << (bitVisited + i)
 			}
 		}
 	}
+	d.a, d.c = a, c
 }
 
 // significanceRaw is the first pass with bits that bypass the arithmetic coder.
@@ -154,75 +168,119 @@ func (d *blockDecoder) significanceRaw(plane int) {
 }
 
 // refinement is the second pass (T.800 D.3.3).
-func (d *blockDecoder) refinement(plane int, bypass bool) {
+func (d *blockDecoder) refinement(plane int) {
 	half := int32(1) << plane
+	a, c := d.a, d.c
 	for y := 0; y < d.height; y += 4 {
 		rows := min(4, d.height-y)
-		at := (y/4+1)*d.stride + 1
-		for x := range d.width {
-			f := &d.flags[at+x]
-			if *f&anySelf == 0 {
+		line := d.flags[(y/4+1)*d.stride+1:][:d.width]
+		for x, f := range line {
+			if f&anySelf == 0 {
 				continue
 			}
 			for i := range rows {
-				near := *f >> (3 * i)
-				if near&(1<<bitSelf) == 0 || *f&(1<<(bitVisited+i)) != 0 {
+				if f>>(3*i+bitSelf)&^(f>>(bitVisited+i))&1 == 0 {
 					continue
 				}
-				var bit uint32
-				if bypass {
-					bit = d.raw.bit()
-				} else {
-					context := contextMagnitude
-					if *f&(1<<(bitRefined+i)) != 0 {
-						context += 2
-					} else if near&around != 0 {
-						context++
-					}
-					bit = d.decode(&d.contexts[context])
+				kind := contextMagnitude
+				if f&(1<<(bitRefined+i)) != 0 {
+					kind += 2
+				} else if f>>(3*i)&around != 0 {
+					kind++
 				}
-				*f |= 1 << (bitRefined + i)
-				value := &d.values[d.width*(y+i)+x]
-				// The half that stood for the unknown bit gives way to the bit's own.
-				if negative := uint32(*value) >> 31; bit^negative != 0 {
-					*value += half
+				context := &d.contexts[kind]
+				s := &mqStates[*context&127]
+				symbol := uint32(s.mps)
+				if a -= s.q; a >= mqTop && c >= s.q {
+					c -= s.q
 				} else {
-					*value -= half
+					symbol, a, c = d.exchange(context, s, a, c)
+				}
+				refined(&d.values[d.width*(y+i)+x], symbol, half)
+			}
+			// What is significant and was not found in this plane.
+			line[x] |= (f>>bitSelf&1 | f>>(bitSelf+2)&2 | f>>(bitSelf+4)&4 | f>>(bitSelf+6)&8) &^ (f >> bitVisited) << bitRefined
+		}
+	}
+	d.a, d.c = a, c
+}
+
+// refinementRaw is refinement with bits that bypass the arithmetic coder.
+func (d *blockDecoder) refinementRaw(plane int) {
+	for y := 0; y < d.height; y += 4 {
+		line := d.flags[(y/4+1)*d.stride+1:][:d.width]
+		for x, f := range line {
+			for i := range min(4, d.height-y) {
+				if f>>(3*i+bitSelf)&^(f>>(bitVisited+i))&1 != 0 {
+					line[x] |= 1 << (bitRefined + i)
+					refined(&d.values[d.width*(y+i)+x], d.raw.bit(), 1<<plane)
 				}
 			}
 		}
 	}
 }
 
+// refined puts another bit into a value: the half that stood for the unknown bit
+// gives way to the bit's own.
+func refined(value *int32, bit uint32, half int32) {
+	toward := int32(bit^uint32(*value)>>31) - 1 // -1 where the magnitude becomes less
+	*value += half ^ toward - toward
+}
+
 // cleanup is the last pass of a bit plane (T.800 D.3.4). It forgets what the
 // significance pass visited.
 func (d *blockDecoder) cleanup(plane int) {
+	a, c := d.a, d.c
 	for y := 0; y < d.height; y += 4 {
 		rows := min(4, d.height-y)
 		at := (y/4+1)*d.stride + 1
-		for x := range d.width {
-			f := &d.flags[at+x]
+		line := d.flags[at:][:d.width]
+		for x := range line {
+			f := line[x]
 			first, certain := 0, false
-			if rows == 4 && *f&(anySignificant|allVisited) == 0 {
-				if d.decode(&d.contexts[contextRun]) == 0 {
+			if f&(anySignificant|allVisited) == 0 && rows == 4 {
+				context := &d.contexts[contextRun]
+				s := &mqStates[*context&127]
+				symbol := uint32(s.mps)
+				if a -= s.q; a >= mqTop && c >= s.q {
+					c -= s.q
+				} else {
+					symbol, a, c = d.exchange(context, s, a, c)
+				}
+				if symbol == 0 {
 					continue
 				}
+				d.a, d.c = a, c
 				first = int(d.decode(&d.contexts[contextUniform])<<1 | d.decode(&d.contexts[contextUniform]))
+				a, c = d.a, d.c
 				certain = true
 			}
 			for i := first; i < rows; i++ {
-				near := *f >> (3 * i)
-				if near&(1<<bitSelf) != 0 || *f&(1<<(bitVisited+i)) != 0 {
+				near := line[x] >> (3 * i)
+				if near&(1<<bitSelf) != 0 || f&(1<<(bitVisited+i)) != 0 {
 					continue
 				}
-				if certain || d.decode(&d.contexts[d.zero[near&511]]) != 0 {
-					certain = false
+				symbol := uint32(1)
+				if !certain {
+					context := &d.contexts[d.zero[near&511]&31]
+					s := &mqStates[*context&127]
+					symbol = uint32(s.mps)
+					if a -= s.q; a >= mqTop && c >= s.q {
+						c -= s.q
+					} else {
+						symbol, a, c = d.exchange(context, s, a, c)
+					}
+				}
+				if certain = false; symbol != 0 {
+					d.a, d.c = a, c
 					d.becomes(at+x, i, d.sign(at+x, i), d.width*(y+i)+x, plane)
+					a, c = d.a, d.c
 				}
 			}
-			*f &^= allVisited
+			line[x] &^= allVisited
 		}
 	}
+	d.a, d.c = a, c
 }
 
 // sign decodes a sign from the signs of the four nearest (T.800 D.3.2).

@@ -34,8 +34,12 @@ type job struct {
 	band  *band
 }
 
-// decodeBlocks decodes every code-block that has data into the place of its band.
-func decodeBlocks[T any](t *tile, buffer []T, store func(out []T, values []int32, b *band)) error {
+// listBlocks gives the code-blocks that have data, and takes their cost off the
+// budget.
+func (t *tile) listBlocks() ([]job, error) {
+	if cap(t.jobs) < t.space.blocks.used {
+		t.jobs = make([]job, 0, t.space.blocks.used)
+	}
 	jobs := t.jobs[:0]
 	for i := range t.resolutions {
 		r := &t.resolutions[i]
@@ -49,14 +53,22 @@ func decodeBlocks[T any](t *tile, buffer []T, store func(out []T, values []int32
 					}
 					cost := int(b.width) * int(b.height) * (int(b.passes)/3 + 1)
 					if err := spend(&t.budget.samples, cost, "coding passes"); err != nil {
-						return err
+						return nil, err
 					}
 					jobs = append(jobs, job{b, &r.bands[k]})
 				}
 			}
 		}
 	}
-	t.jobs = jobs
+	return jobs, nil
+}
+
+// decodeBlocks decodes every code-block that has data into the place of its band.
+func decodeBlocks[T any](t *tile, buffer []T, store func(out []T, values []int32, b *band)) error {
+	jobs, err := t.listBlocks()
+	if err != nil {
+		return err
+	}
 	one := func(w *workspace, j job) error {
 		if err := t.decodeBlock(w, j); err != nil {
 			return err

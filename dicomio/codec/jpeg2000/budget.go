@@ -22,7 +22,7 @@ func newBudget(pixels, precision int) budget {
 		precincts: 1<<12 + pixels/64,
 		packets:   1<<16 + pixels/4,
 		pieces:    1<<18 + pixels/4,
-		samples:   1<<24 + (precision+8)*pixels,
+		samples:   1<<24 + (precision+2)*pixels, // noise of 16 bits takes 16.4 times its pixels
 	}
 }
 
@@ -41,12 +41,10 @@ type arena[T any] struct {
 	used      int
 }
 
-const arenaChunk = 1 << 10
-
 // take gives n cleared elements.
 func (a *arena[T]) take(n int) []T {
 	if len(a.free) < n {
-		a.free = make([]T, max(n, arenaChunk))
+		a.free = make([]T, max(n, min(a.used, 1<<14))) // twice as many each time
 	}
 	out := a.free[:n:n]
 	a.free = a.free[n:]

@@ -4,7 +4,7 @@ import mathbits "math/bits"
 
 // mqState is a row of T.800 table C.2 for one sense of the more probable symbol.
 type mqState struct {
-	qe         uint32
+	q          uint32 // Qe, in the upper half
 	mps        uint8
 	nmps, nlps uint8 // states: row << 1 | symbol
 }
@@ -28,7 +28,7 @@ var mqStates = func() (states [128]mqState) {
 	for row, r := range mqRows {
 		for symbol := range uint8(2) {
 			states[row<<1|int(symbol)] = mqState{
-				qe: uint32(r[0]), mps: symbol,
+				q: uint32(r[0]) << 16, mps: symbol,
 				nmps: uint8(r[1])<<1 | symbol, nlps: uint8(r[2])<<1 | symbol ^ uint8(r[3]),
 			}
 		}
@@ -37,7 +37,10 @@ var mqStates = func() (states [128]mqState) {
 }()
 
 // mq is the arithmetic decoder of T.800 annex C. Beyond its data it reads ones,
-// as the standard wants.
+// as the standard wants. The interval A stands in the upper half of a, where it
+// can be compared with c. Loops that decode a bit for every sample keep a and c
+// in registers: they take the likely symbol themselves where nothing has to be
+// shifted, as decode does, and leave the rest to exchange.
 type mq struct {
 	src  []byte
 	pos  int
@@ -45,20 +48,21 @@ type mq struct {
 	left int // shifts until the next byte
 }
 
+const mqTop = 0x8000 << 16 // a stays at or above it
+
 // start begins a codeword (T.800 C.3.5).
 func (m *mq) start(src []byte) {
 	m.src, m.pos, m.c, m.left = src, 0, 0xFF<<16, 0
 	if len(src) > 0 {
 		m.c = uint32(src[0]) << 16
 	}
-	m.next()
-	m.c <<= 7
+	m.c = m.next(m.c) << 7
 	m.left -= 7
-	m.a = 0x8000
+	m.a = mqTop
 }
 
 // next brings a byte in (T.800 C.3.4).
-func (m *mq) next() {
+func (m *mq) next(c uint32) uint32 {
 	current, following := byte(0xFF), byte(0xFF)
 	if m.pos+1 < len(m.src) {
 		current, following = m.src[m.pos], m.src[m.pos+1]
@@ -68,56 +72,54 @@ func (m *mq) next() {
 	switch {
 	case current != 0xFF:
 		m.pos++
-		m.c += uint32(following) << 8
 		m.left = 8
+		return c + uint32(following)<<8
 	case following > 0x8F:
-		m.c += 0xFF00
 		m.left = 8
-	default:
-		m.pos++
-		m.c += uint32(following) << 9
-		m.left = 7
+		return c + 0xFF00
 	}
+	m.pos++
+	m.left = 7
+	return c + uint32(following)<<9
 }
 
 // decode reads a decision in a context (T.800 C.3.2).
 func (m *mq) decode(context *uint8) uint32 {
 	s := &mqStates[*context&127]
-	symbol := uint32(s.mps)
-	m.a -= s.qe
-	if m.c>>16 >= s.qe {
-		m.c -= s.qe << 16
-		if m.a&0x8000 != 0 {
-			return symbol
-		}
-		if m.a < s.qe {
-			symbol ^= 1
-			*context = s.nlps
-		} else {
-			*context = s.nmps
-		}
+	a := m.a - s.q
+	if a >= mqTop && m.c >= s.q {
+		m.a, m.c = a, m.c-s.q
+		return uint32(s.mps)
+	}
+	var symbol uint32
+	symbol, m.a, m.c = m.exchange(context, s, a, m.c)
+	return symbol
+}
+
+// exchange is the rest of decode: what it gives is the symbol and the new a and c.
+func (m *mq) exchange(context *uint8, s *mqState, a, c uint32) (symbol, newA, newC uint32) {
+	symbol = uint32(s.mps)
+	likely := a >= s.q
+	if c >= s.q {
+		c -= s.q
 	} else {
-		if m.a < s.qe {
-			*context = s.nmps
-		} else {
-			symbol ^= 1
-			*context = s.nlps
-		}
-		m.a = s.qe
+		a, likely = s.q, !likely
 	}
-	shift := mathbits.LeadingZeros16(uint16(m.a))
-	for {
-		if m.left == 0 {
-			m.next()
-		}
-		step := min(shift, m.left)
-		m.a <<= step
-		m.c <<= step
-		m.left -= step
-		if shift -= step; shift == 0 {
-			return symbol
-		}
+	if likely {
+		*context = s.nmps
+	} else {
+		*context = s.nlps
+		symbol ^= 1
 	}
+	shift := mathbits.LeadingZeros32(a)
+	a <<= shift
+	for shift > m.left {
+		c <<= m.left
+		shift -= m.left
+		c = m.next(c)
+	}
+	m.left -= shift
+	return symbol, a, c << shift
 }
 
 // raw reads bits that bypass the arithmetic decoder; the byte after 0xFF holds

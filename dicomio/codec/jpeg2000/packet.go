@@ -27,6 +27,9 @@ type delivery struct {
 
 func (t *tile) readPackets() error {
 	r := &packetReader{tile: t, packed: t.packed}
+	if blocks := t.space.blocks.used; cap(t.space.pieces) < blocks {
+		t.space.pieces = make([]piece, 0, blocks)
+	}
 	count := 0
 	return t.packets(func(p *precinct) error {
 		if err := r.packet(p); err != nil {
@@ -50,6 +53,9 @@ func (r *packetReader) packet(p *precinct) error {
 	}
 	r.delivered = r.delivered[:0]
 	if header.bit() == 1 {
+		if blocks := len(p.parts[0].blocks) + len(p.parts[1].blocks) + len(p.parts[2].blocks); cap(r.delivered) < blocks {
+			r.delivered = make([]delivery, 0, blocks)
+		}
 		for i := range p.parts {
 			part := &p.parts[i]
 			for j := range part.blocks {
