@@ -65,7 +65,7 @@ func defaultPACS() PACS {
 		Receive: Receive{
 			Listen: "127.0.0.1:11112", AETitle: "NEUROTRIAGE", AlsoCalled: []string{}, Allow: []netip.Prefix{},
 			SOPClasses: []string{}, STOW: true, Root: "received", Sync: true,
-			MaxAssociations: 64, IdleTimeout: 5 * time.Minute, MinFree: 2 * gigabyte,
+			MaxAssociations: 64, IdleTimeout: 5 * time.Minute, MinFree: gigabyte,
 			Quiet: 30 * time.Second, Keep: 7 * day, KeepBytes: 50 * gigabyte, Sources: map[string]Source{},
 		},
 		Watch: map[string]Watch{}, Destinations: map[string]Destination{},
@@ -92,8 +92,8 @@ func (c *checker) pacs() {
 		}
 	}
 	for _, uid := range r.SOPClasses {
-		if !uidText(uid) {
-			c.complain("pacs.receive.sop_classes", "allowed are UIDs of SOP classes such as 1.2.840.10008.5.1.4.1.1.7, not %q", uid)
+		if uid != "*" && !uidText(uid) {
+			c.complain("pacs.receive.sop_classes", "allowed are UIDs of SOP classes such as 1.2.840.10008.5.1.4.1.1.2, or *, not %q", uid)
 		}
 	}
 	if r.Listen != "" {
@@ -133,6 +133,9 @@ func (c *checker) source(section string, s Source) {
 		if !aeTitle(title) {
 			c.complain(section+".ae_titles", aeTitleAllowed)
 		}
+	}
+	if strings.HasSuffix(section, ".others") {
+		c.complain(section+".ae_titles", "the name others is taken: it stands for all senders that no entry matches")
 	}
 	if len(s.AETitles)+len(s.Networks) == 0 {
 		c.complain(section+".ae_titles", "needed, or %s.networks: a source without either would be everybody", section)

@@ -249,6 +249,9 @@ func TestCheckPACS(t *testing.T) {
 		{"everything", set(func(c *config.Config) { c.PACS.Receive.Dir = "/" }), []string{"pacs.receive.dir"}},
 		{"a pattern that is none", set(source(config.Source{AETitles: []string{"A"}, Series: []string{"[", "*"}})), []string{"pacs.receive.sources.a.series"}},
 		{"a title that is none", set(source(config.Source{AETitles: []string{" A"}})), []string{"pacs.receive.sources.a.ae_titles"}},
+		{"the name of all others", set(func(c *config.Config) {
+			c.PACS.Receive.Sources = map[string]config.Source{"others": {AETitles: []string{"A"}}}
+		}), []string{"pacs.receive.sources.others.ae_titles"}},
 		{"everybody", set(source(config.Source{})), []string{"pacs.receive.sources.a.ae_titles"}},
 		{"watched root", set(func(c *config.Config) {
 			c.Roots, c.PACS.Watch = map[string]string{"in": "/srv"}, map[string]config.Watch{"w": {Root: "in", Quiet: time.Minute}}

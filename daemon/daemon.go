@@ -71,6 +71,7 @@ type Daemon struct {
 	engine  *engine
 	places  []*place
 	book    *book
+	in      receiving
 
 	commitments *pacs.Commitments
 	couriers    []*pacs.Courier
@@ -130,7 +131,7 @@ func New(cfg config.Config, deps Deps) (*Daemon, error) {
 	}
 	d.gate = newGate(log, d.surroundings, func(paused bool) { d.meter.paused.Set(number(paused)) })
 	d.live = &live{log: log, level: deps.Level, meter: d.meter}
-	d.places = placesOf(cfg.Roots)
+	d.places = placesOf(roots(cfg))
 	web, err := newWeb(cfg.DICOMweb, limits(cfg.Limits))
 	if err != nil {
 		return nil, fmt.Errorf("wiring the daemon: %w", err)
@@ -187,8 +188,10 @@ func (d *Daemon) Start(ctx context.Context) error {
 		{"the model", d.openModel},
 		{"the live configuration", d.openConfig},
 		{"the destinations", d.openCouriers},
+		{"the receiver", d.openDepot},
 		{"the work loop", d.openWork},
 		{"the http listener", d.openHTTP},
+		{"the C-STORE listener", d.openReceiver},
 		{"the address file", d.openAddresses},
 		{"the service manager", d.openNotify},
 	} {

@@ -100,8 +100,18 @@ func (d *Daemon) handler() (http.Handler, error) {
 	api := studies{bus: d.bus}
 	mux.HandleFunc("GET /v1/studies", page.Guard("list studies", api.list))
 	mux.HandleFunc("GET /v1/studies/{uid}", page.Guard("see a finding", api.one))
+	announcer := announcer{submit: d.bus.Submit, here: d.announceHere}
+	mux.HandleFunc("POST /v1/studies", d.mayWrite(page, keeper, known, "announce a study", announcer.serve))
 	mux.Handle("/", page.Handler())
-	return http.MaxBytesHandler(keeper.guard(mux), requestBytes), nil
+
+	outer := http.NewServeMux()
+	if d.cfg.PACS.Receive.STOW {
+		store := d.mayWrite(page, keeper, known, "store images", d.fromKnown(d.openSTOW()))
+		outer.HandleFunc("POST /dicom-web/studies", store) // of any size, under limits of its own
+		outer.HandleFunc("POST /dicom-web/studies/{study}", store)
+	}
+	outer.Handle("/", http.MaxBytesHandler(mux, requestBytes))
+	return keeper.guard(outer), nil
 }
 
 func (d *Daemon) modelRef() neurotriage.ModelRef {

@@ -48,6 +48,7 @@ func child() int {
 	defer stop()
 	cfg := config.Default()
 	cfg.StateDir, cfg.HTTP.Listen, cfg.NATS.Embedded.Listen = os.Getenv(childState), "127.0.0.1:0", "127.0.0.1:0"
+	cfg.PACS.Receive.Listen, cfg.PACS.Receive.MinFree = "127.0.0.1:0", 0
 	cfg.Roots, cfg.Work.MaxAttempts = map[string]string{"incoming": os.Getenv(childRoot)}, childAttempts
 	killer := newKiller(os.Getenv(childKill))
 	d, err := daemon.New(cfg, daemon.Deps{

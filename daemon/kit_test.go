@@ -150,6 +150,7 @@ func newHouse(t testing.TB) *house {
 	cfg := config.Default()
 	cfg.StateDir = t.TempDir()
 	cfg.HTTP.Listen, cfg.NATS.Embedded.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	cfg.PACS.Receive.Listen, cfg.PACS.Receive.MinFree = "127.0.0.1:0", 0 // whatever the machine's disk
 	cfg.Work.NotFoundGrace, cfg.Work.ShutdownTimeout = 0, 5*time.Second
 	root := t.TempDir()
 	cfg.Roots = map[string]string{"incoming": root}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
+
+	"neurotriage/config"
 )
 
 // Addresses are where the daemon can be reached; they stand in
@@ -18,6 +20,7 @@ import (
 type Addresses struct {
 	NATS    string    `json:"nats"`
 	HTTP    string    `json:"http"`
+	DICOM   string    `json:"dicom,omitempty"` // host:port of the C-STORE receiver
 	PID     int       `json:"pid"`
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
@@ -112,6 +115,9 @@ func (d *Daemon) Banner() string {
 		{"model", fmt.Sprintf("%s %s (%.19s…) on %s", card.Name, card.Version, card.Digest, runtime)},
 		{"review at", fmt.Sprintf("p(glioma) >= %v", d.live.settings().Thresholds.GliomaReview)},
 	}
+	if d.addresses.DICOM != "" {
+		lines = append(lines, [2]string{"dicom", d.cfg.PACS.Receive.AETitle + " at " + d.addresses.DICOM + secured(d.cfg.PACS.Receive.TLS)})
+	}
 	for _, place := range d.places {
 		lines = append(lines, [2]string{"root", place.name + " = " + place.folder})
 	}
@@ -122,4 +128,11 @@ func (d *Daemon) Banner() string {
 	}
 	text.WriteString("Research software: a finding orders a worklist, it is not a diagnosis.\n")
 	return text.String()
+}
+
+func secured(tls config.ServerTLS) string {
+	if tls.Cert == "" {
+		return ""
+	}
+	return " (TLS)"
 }

@@ -80,15 +80,18 @@ func (d *desk) opened(source string) {
 	d.open[source]++
 }
 
-// closed completes the studies of a source that has hung up and whose series
-// have come.
-func (d *desk) closed(source string) {
+// closed completes the studies of a source that has hung up in good order and
+// whose series have come.
+func (d *desk) closed(source string, good bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.open[source]--; d.open[source] > 0 {
 		return
 	}
 	delete(d.open, source)
+	if !good {
+		return
+	}
 	patterns := d.waiting(source).Series
 	for key, g := range d.gath {
 		if key.source == source && g.has(patterns) {

@@ -45,6 +45,7 @@ func TestComplete(t *testing.T) {
 		{"the last of two lines counts", []step{
 			{0, "opened", ""}, {0, "opened", ""}, {0, "T1 POST of a", ""}, {s, "FLAIR of a", ""}, {2 * s, "closed", ""}, {4 * s, "closed", ""},
 		}, []string{"a at 4s because closed"}},
+		{"the line broke", []step{{0, "opened", ""}, {0, "T1 POST of a", ""}, {0, "FLAIR of a", ""}, {2 * s, "broke off", ""}}, []string{"a at 10s because quiet"}},
 		{"another source's line does not count", []step{
 			{0, "opened", "others"}, {0, "opened", ""}, {0, "T1 POST of a", ""}, {0, "FLAIR of a", ""}, {2 * s, "closed", ""},
 		}, []string{"a at 2s because closed"}},
@@ -94,7 +95,9 @@ func announcements(t *testing.T, rules map[string]Waiting, steps []step, fail fu
 			case s.what == "opened":
 				d.opened(source)
 			case s.what == "closed":
-				d.closed(source)
+				d.closed(source, true)
+			case s.what == "broke off":
+				d.closed(source, false)
 			case again:
 				d.arrived(studyKey{source, same}, "", false)
 			default:

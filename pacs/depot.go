@@ -103,6 +103,7 @@ type Incoming struct {
 	SOPInstanceUID    string
 	TransferSyntaxUID string // of a data set without file meta
 	Part10            bool   // data is a whole file (PS3.10 7) and not a data set
+	Study             string // that the object has to belong to; empty: any
 }
 
 // Outcome is what the depot did with an object that it answered with success.
@@ -254,6 +255,9 @@ func (in Incoming) matches(head dicomio.Head) error {
 		}
 	}
 	differ := func(announced, sent string) bool { return announced != "" && announced != sent }
+	if differ(in.Study, head.StudyInstanceUID) {
+		return fmt.Errorf("%w: it belongs to study %s, announced was %s", ErrMismatch, head.StudyInstanceUID, in.Study)
+	}
 	if differ(in.SOPInstanceUID, head.SOPInstanceUID) || differ(in.SOPClassUID, head.SOPClassUID) {
 		return fmt.Errorf("%w: announced as %s of class %s, sent is %s of class %s",
 			ErrMismatch, in.SOPInstanceUID, in.SOPClassUID, head.SOPInstanceUID, head.SOPClassUID)
@@ -312,12 +316,15 @@ func (d *Depot) Full() error {
 	return nil
 }
 
-// Opened and Closed tell of the associations of a source, for Waiting.Series.
-// Each Opened needs one Closed.
+// Opened tells of an association of a source, for Waiting.Series. Each needs one
+// call of Closed or BrokeOff.
 func (d *Depot) Opened(source string) { d.desk.opened(source) }
 
-// Closed is the end of one association.
-func (d *Depot) Closed(source string) { d.desk.closed(source) }
+// Closed is an association's end in good order.
+func (d *Depot) Closed(source string) { d.desk.closed(source, true) }
+
+// BrokeOff is any other end: the sender will come again with the rest.
+func (d *Depot) BrokeOff(source string) { d.desk.closed(source, false) }
 
 // Holdings is what a depot holds.
 type Holdings struct {

@@ -11,8 +11,8 @@ import (
 	"io/fs"
 	"os"
 
-	"neurotriage"
 	"neurotriage/dicomio"
+	"neurotriage/pacs/dimse"
 )
 
 // maxVariants bounds how often an object may come with other content under the
@@ -102,9 +102,6 @@ func (w whileLiving) Read(p []byte) (int, error) {
 	return w.r.Read(p)
 }
 
-// implementation names what wrote a file meta group (PS3.10 7.1).
-var implementation = neurotriage.DerivedUID("implementation", "pacs")
-
 // fileMeta makes preamble and file meta group for a data set that came without,
 // in explicit little endian (PS3.10 7.1).
 func fileMeta(in Incoming) []byte {
@@ -128,8 +125,8 @@ func fileMeta(in Incoming) []byte {
 	short(0x0002, "UI", in.SOPClassUID, 0)
 	short(0x0003, "UI", in.SOPInstanceUID, 0)
 	short(0x0010, "UI", in.TransferSyntaxUID, 0)
-	short(0x0012, "UI", implementation, 0)
-	short(0x0013, "SH", "NEUROTRIAGE", ' ')
+	short(0x0012, "UI", dimse.ImplementationClassUID, 0)
+	short(0x0013, "SH", dimse.ImplementationVersion, ' ')
 
 	head := append(make([]byte, 128), "DICM\x02\x00\x00\x00UL\x04\x00"...)
 	head = binary.LittleEndian.AppendUint32(head, uint32(group.Len()))

@@ -27,6 +27,7 @@ func measureDaemon(ctx context.Context, o options, r *result) error {
 	environment := append(os.Environ(),
 		"NEUROTRIAGE_STATE_DIR="+state,
 		"NEUROTRIAGE_NATS_EMBEDDED_LISTEN=127.0.0.1:0",
+		"NEUROTRIAGE_PACS_RECEIVE_LISTEN=127.0.0.1:0",
 		"NEUROTRIAGE_HTTP_LISTEN=127.0.0.1:0")
 	daemon := exec.CommandContext(ctx, o.binary, "serve")
 	daemon.Env = environment

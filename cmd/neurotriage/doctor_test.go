@@ -16,7 +16,7 @@ import (
 // checkDoctor runs the doctor and gives its report.
 func checkDoctor(t *testing.T, b *bench, code int, args ...string) checkup {
 	t.Helper()
-	got := b.run(append([]string{"doctor", "--json", "--set", "http.listen=127.0.0.1:0", "--set", "nats.embedded.listen=127.0.0.1:0"}, args...)...)
+	got := b.run(append([]string{"doctor", "--json", "--set", "pacs.receive.listen=127.0.0.1:0", "--set", "pacs.receive.min_free=0", "--set", "http.listen=127.0.0.1:0", "--set", "nats.embedded.listen=127.0.0.1:0"}, args...)...)
 	report := decode[checkup](t, got.want(t, code).out)
 	if report.OK != (code == exitDone) {
 		t.Errorf("ok is %t with exit code %d", report.OK, code)

@@ -126,6 +126,9 @@ func (a *app) examineNATS(ctx context.Context, settings config.Config) []diagnos
 // examinePorts asks whether a daemon could listen where it is told to.
 func examinePorts(ctx context.Context, settings config.Config) []diagnosis {
 	listeners := [][2]string{{"http.listen", settings.HTTP.Listen}, {"nats.embedded.listen", settings.NATS.Embedded.Listen}}
+	if listen := settings.PACS.Receive.Listen; listen != "" {
+		listeners = append(listeners, [2]string{"pacs.receive.listen", listen})
+	}
 	var lines []diagnosis
 	for _, one := range listeners {
 		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", one[1])

@@ -34,7 +34,7 @@ func (b *bench) serve(args ...string) *served {
 	b.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &served{bench: b, out: &locked{}, err: &locked{}, end: cancel, done: make(chan int, 1)}
-	line := append([]string{"serve", "--set", "http.listen=127.0.0.1:0", "--set", "nats.embedded.listen=127.0.0.1:0"}, args...)
+	line := append([]string{"serve", "--set", "pacs.receive.listen=127.0.0.1:0", "--set", "pacs.receive.min_free=0", "--set", "http.listen=127.0.0.1:0", "--set", "nats.embedded.listen=127.0.0.1:0"}, args...)
 	go func() { s.done <- b.start(ctx, s.out, s.err, line) }()
 	b.t.Cleanup(func() { cancel(); <-s.done })
 	kit.Until(b.t, "the daemon is ready", func() bool {
@@ -340,7 +340,7 @@ func TestReloadStandsInTheLog(t *testing.T) {
 func TestTakenPortIsAnErrorWithItsCure(t *testing.T) {
 	first := newBench(t).serve()
 	second := newBench(t)
-	got := second.run("serve", "--set", "http.listen=127.0.0.1:0", "--set",
+	got := second.run("serve", "--set", "pacs.receive.listen=127.0.0.1:0", "--set", "pacs.receive.min_free=0", "--set", "http.listen=127.0.0.1:0", "--set",
 		"nats.embedded.listen="+strings.TrimPrefix(first.at.NATS, "nats://")).want(t, exitFailed)
 	if !strings.Contains(got.err, "choose another") {
 		t.Errorf("stderr %q", got.err)
@@ -350,7 +350,7 @@ func TestTakenPortIsAnErrorWithItsCure(t *testing.T) {
 func TestSecondDaemonOnOneStateDirectory(t *testing.T) {
 	b := newBench(t)
 	b.serve()
-	got := b.run("serve", "--set", "http.listen=127.0.0.1:0", "--set", "nats.embedded.listen=127.0.0.1:0").want(t, exitFailed)
+	got := b.run("serve", "--set", "pacs.receive.listen=127.0.0.1:0", "--set", "pacs.receive.min_free=0", "--set", "http.listen=127.0.0.1:0", "--set", "nats.embedded.listen=127.0.0.1:0").want(t, exitFailed)
 	if !strings.Contains(got.err, "state") {
 		t.Errorf("stderr %q", got.err)
 	}

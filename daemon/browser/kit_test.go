@@ -157,6 +157,7 @@ func open(t testing.TB, change ...func(*config.Config)) *house {
 	t.Helper()
 	root := t.TempDir()
 	cfg := config.Default()
+	cfg.PACS.Receive.Listen, cfg.PACS.Receive.MinFree = "127.0.0.1:0", 0
 	cfg.StateDir, cfg.HTTP.Listen, cfg.NATS.Embedded.Listen = t.TempDir(), "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Roots = map[string]string{"incoming": root}
 	cfg.Work.NotFoundGrace, cfg.Work.ShutdownTimeout = 0, 5*time.Second
