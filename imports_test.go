@@ -25,7 +25,7 @@ const anyRoom = "*"
 var arrows = map[string][]string{
 	".":                       {},
 	"cmd":                     {anyRoom, "classifier/onnx"},
-	"daemon":                  {"events", "dicomio", "classifier", "pacs", "report", "alert", "audit", "worklist", "worklist/login", "config"},
+	"daemon":                  {"events", "dicomio", "classifier", "pacs", "pacs/dimse", "report", "alert", "audit", "worklist", "worklist/login", "config"},
 	"events":                  {},
 	"dicomio":                 {},
 	"dicomio/codec":           {}, // pure functions on bytes: not even dicomio
