@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"neurotriage"
 	"neurotriage/dicomio"
@@ -56,6 +57,10 @@ func write(t *testing.T, path string, data []byte) {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	then := time.Now().Add(-time.Hour) // as lay does
+	if err := os.Chtimes(path, then, then); err != nil {
 		t.Fatal(err)
 	}
 }
