@@ -51,8 +51,6 @@ func (e laterError) Error() string { return "again after " + time.Duration(e).St
 
 // Bounds of what a feed does by itself.
 const (
-	feedAckWait   = 30 * time.Second // without a sign of life, another daemon may have the notice
-	feedSign      = feedAckWait / 3
 	feedFirstWait = time.Second // after a first fault; doubles with each
 	feedLastWait  = 10 * time.Minute
 )
@@ -122,11 +120,15 @@ func (b *Bus) ensureFeed(ctx context.Context, feed Feed) (jetstream.Consumer, er
 	}
 	return stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
 		Durable: name, FilterSubject: b.names.subject("triage." + string(feed.Kind) + ".>"), DeliverPolicy: jetstream.DeliverNewPolicy,
-		AckPolicy: jetstream.AckExplicitPolicy, AckWait: feedAckWait, MaxDeliver: -1, MaxAckPending: 10_000,
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: b.feedPatience(), MaxDeliver: -1, MaxAckPending: 10_000,
 		InactiveThreshold: b.opts.Retention.Findings, // a destination that is gone for good leaves nothing behind
 		Metadata:          mark(),
 	})
 }
+
+// feedPatience is how long a notice stays with a daemon that gives no sign of
+// life. It is longer than a job's: what is delivered twice is seen outside.
+func (b *Bus) feedPatience() time.Duration { return 2 * b.opts.AckWait }
 
 // pullFeed asks for one notice; nil means that there was none.
 func (b *Bus) pullFeed(ctx context.Context, consumer jetstream.Consumer) (jetstream.Msg, error) {
@@ -198,7 +200,7 @@ func (b *Bus) handOut(ctx context.Context, feed Feed, msg jetstream.Msg, fn func
 func (b *Bus) keepGoing(ctx context.Context, msg jetstream.Msg) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	b.spawn(func() {
-		ticker := time.NewTicker(feedSign)
+		ticker := time.NewTicker(b.feedPatience() / 3)
 		defer ticker.Stop()
 		for {
 			select {
