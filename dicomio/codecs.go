@@ -28,7 +28,8 @@ func compressed(transferSyntax string) Codec {
 func adapted(decode func(dst, src []byte, frame codec.Frame) error) Codec {
 	return func(dst, frame []byte, h FrameHeader) error {
 		return decode(dst, frame, codec.Frame{
-			Rows: h.Rows, Columns: h.Columns, BitsAllocated: h.BitsAllocated, BitsStored: h.BitsStored, Signed: h.Signed,
+			Rows: h.Rows, Columns: h.Columns, BitsAllocated: h.BitsAllocated,
+			BitsStored: h.BitsStored, HighBit: h.HighBit, Signed: h.Signed,
 		})
 	}
 }

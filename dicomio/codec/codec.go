@@ -26,8 +26,13 @@ type Frame struct {
 	Rows, Columns int
 	BitsAllocated int // 8 or 16: the width of a native sample
 	BitsStored    int
+	HighBit       int  // BitsStored - 1, or 0 for that, save in odd files
 	Signed        bool // pixel representation 1, two's complement
 }
+
+// Width is the number of bits up to the highest that belongs to a sample: what
+// lossy samples must not overshoot.
+func (f Frame) Width() int { return max(f.BitsStored, f.HighBit+1) }
 
 // Bytes is the length of the native frame.
 func (f Frame) Bytes() int { return f.Rows * f.Columns * f.BitsAllocated / 8 }
@@ -62,30 +67,51 @@ func PutRow[T uint16 | int32](f Frame, dst []byte, row int, samples []T, precisi
 }
 
 // PutRun writes decoded samples as native little endian ones from a row and
-// column of dst on. Samples of a signed frame whose codestream precision is below
-// BitsStored are extended from that precision, because the bits above it were
-// never coded.
+// column of dst on.
+//
+// A codestream of BitsStored bits or fewer has the samples themselves: they go
+// below HighBit. Bits above the codestream's precision were never coded: a signed
+// frame's samples are extended from it, an unsigned one's have none. A codestream
+// of more bits has the native words as they are.
 func PutRun[T uint16 | int32](f Frame, dst []byte, row, column int, samples []T, precision int) {
-	extend := 0
-	if f.Signed && precision < f.BitsStored {
-		extend = 32 - precision
-	}
 	at := row*f.Columns + column
+	if precision == f.BitsStored && f.Width() == f.BitsStored || precision > f.BitsStored {
+		putPlain(f, dst, at, samples)
+		return
+	}
+	spare := 32 - precision
+	shift := f.Width() - f.BitsStored
+	word := func(s T) uint16 {
+		value := uint32(s) << spare
+		if f.Signed {
+			return uint16(int32(value) >> spare << shift)
+		}
+		return uint16(value >> spare << shift)
+	}
 	if f.BitsAllocated == 8 {
 		out := dst[at:][:len(samples)]
 		for i, s := range samples {
-			out[i] = byte(int32(s) << extend >> extend)
+			out[i] = byte(word(s))
 		}
 		return
 	}
 	out := dst[at*2:][:len(samples)*2]
-	if extend == 0 {
+	for i, s := range samples {
+		binary.LittleEndian.PutUint16(out[2*i:], word(s))
+	}
+}
+
+// putPlain writes samples as they are.
+func putPlain[T uint16 | int32](f Frame, dst []byte, at int, samples []T) {
+	if f.BitsAllocated == 8 {
+		out := dst[at:][:len(samples)]
 		for i, s := range samples {
-			binary.LittleEndian.PutUint16(out[2*i:], uint16(s))
+			out[i] = byte(s)
 		}
 		return
 	}
+	out := dst[at*2:][:len(samples)*2]
 	for i, s := range samples {
-		binary.LittleEndian.PutUint16(out[2*i:], uint16(int32(s)<<extend>>extend))
+		binary.LittleEndian.PutUint16(out[2*i:], uint16(s))
 	}
 }

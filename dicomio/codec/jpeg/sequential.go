@@ -53,8 +53,8 @@ func (d *decoder) sequential(dc, ac *codes) error {
 	across, down := (d.frame.Columns+7)/8, (d.frame.Rows+7)/8
 	blocks := &blockReader{source: &bits{src: d.src}, dc: dc, ac: ac, quantiser: &d.quantisers[d.quantiser].steps}
 	strip := make([]uint16, 8*8*across) // eight rows
-	// Lossy samples may overshoot; above BitsStored a reader would wrap them to black.
-	middle, highest := 1<<(d.precision-1), 1<<min(d.precision, d.frame.BitsStored)-1
+	// Lossy samples may overshoot; above the frame's width a reader would wrap them to black.
+	middle, highest := 1<<(d.precision-1), 1<<min(d.precision, d.frame.Width())-1
 	done, intervals := 0, 0
 	for stripe := range down {
 		for x := range across {

@@ -10,7 +10,7 @@ type level struct{ shift, lowest, highest int32 }
 func (t *tile) level() level {
 	bits := t.size.precision
 	if !t.style.reversible { // lossy samples may overshoot; a reader would wrap them
-		bits = min(bits, t.frame.BitsStored)
+		bits = min(bits, t.frame.Width())
 	}
 	l := level{shift: 1 << (t.size.precision - 1)}
 	if t.size.signed {
