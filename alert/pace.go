@@ -11,8 +11,8 @@ type pace struct {
 
 // wait tells how long the next message has to wait.
 func (p *pace) wait(now time.Time) time.Duration {
-	if p.burst <= 0 || p.interval <= 0 {
-		return 0
+	if p.burst <= 0 || p.interval <= 0 || p.full.Before(now) {
+		return 0 // a difference with the zero time would overflow
 	}
 	return max(0, p.full.Sub(now)-time.Duration(p.burst-1)*p.interval)
 }
