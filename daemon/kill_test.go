@@ -31,6 +31,7 @@ const (
 	childState = "NEUROTRIAGE_TEST_CHILD_STATE" // its state directory
 	childRoot  = "NEUROTRIAGE_TEST_CHILD_ROOT"
 	childKill  = "NEUROTRIAGE_TEST_CHILD_KILL" // an instant, or empty
+	childStow  = "NEUROTRIAGE_TEST_CHILD_STOW" // address of a destination, or empty
 
 	childAttempts = 3 // work.max_attempts
 )
@@ -50,6 +51,9 @@ func child() int {
 	cfg.StateDir, cfg.HTTP.Listen, cfg.NATS.Embedded.Listen = os.Getenv(childState), "127.0.0.1:0", "127.0.0.1:0"
 	cfg.PACS.Receive.Listen, cfg.PACS.Receive.MinFree = "127.0.0.1:0", 0
 	cfg.Roots, cfg.Work.MaxAttempts = map[string]string{"incoming": os.Getenv(childRoot)}, childAttempts
+	if address := os.Getenv(childStow); address != "" {
+		cfg.PACS.Destinations = map[string]config.Destination{"shelf": stow(address)}
+	}
 	killer := newKiller(os.Getenv(childKill))
 	d, err := daemon.New(cfg, daemon.Deps{
 		OpenRunner: opener(&killingRunner{killer: killer}), Logger: slog.New(slog.NewTextHandler(killer.watch(os.Stderr), nil)),
@@ -143,7 +147,7 @@ func startChild(t *testing.T, h *house, instant string) *process {
 	file := filepath.Join(h.cfg.StateDir, "addresses.json")
 	_ = os.Remove(file) // of the child that was killed
 	p := &process{cmd: exec.Command(os.Args[0]), log: h.log}
-	p.cmd.Env = append(os.Environ(), childState+"="+h.cfg.StateDir, childRoot+"="+h.root, childKill+"="+instant)
+	p.cmd.Env = append(os.Environ(), childState+"="+h.cfg.StateDir, childRoot+"="+h.root, childKill+"="+instant, childStow+"="+h.stow)
 	p.cmd.Stderr = h.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -143,6 +143,7 @@ type house struct {
 	// pictures asks for real key images; most tests leave them out, since drawing
 	// them takes most of a small study's time, the more so under the race detector.
 	pictures bool
+	stow     string // address of a destination of children; empty: none
 }
 
 func newHouse(t testing.TB) *house {
@@ -394,4 +395,18 @@ func (c *client) allMedia() map[string]string {
 
 func failingOpener(context.Context, daemon.RunnerOptions) (classifier.Runner, neurotriage.Model, error) {
 	return nil, neurotriage.Model{}, errors.New("no such model")
+}
+
+// fails gives the error of a start.
+func (h *house) fails() error {
+	h.t.Helper()
+	d, err := daemon.New(h.cfg, daemon.Deps{OpenRunner: opener(&runner{})})
+	if err != nil {
+		return err
+	}
+	d.Tune(quick)
+	if err := d.Start(h.t.Context()); err != nil {
+		return err
+	}
+	return d.Stop()
 }
