@@ -15,7 +15,7 @@ import (
 // keyed is a reading with n key slices, each a ramp.
 func keyed(n int) neurotriage.Reading {
 	r := neurotriage.Reading{
-		Finding: neurotriage.Finding{ID: "f", StudyInstanceUID: fakeStudy}, Labels: []string{"glioma", "normal"},
+		Finding: neurotriage.Finding{ID: "f", StudyInstanceUID: fakeStudy, Disposition: neurotriage.GliomaReview}, Labels: []string{"glioma", "normal"},
 		Study: neurotriage.Study{UID: fakeStudy, Patient: neurotriage.Patient{Name: "DOE^JOHN", ID: "4711"}},
 	}
 	for range n {

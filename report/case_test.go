@@ -167,7 +167,7 @@ func cases(t testing.TB) []aCase {
 		{"flagged", flagged, withKeys(3, report.KindKeyObject)},
 		{"tumour suspected", conclude(t, headers(t, two), neurotriage.TumourSuspected, "", meningioma, 2), withKeys(2)},
 		{"flagged, enhanced", conclude(t, headers(t, enhanced), neurotriage.GliomaReview, "", glioma, 2), withKeys(2, report.KindKeyObject)},
-		{"not flagged", conclude(t, headers(t, t1c("clear", 12)), neurotriage.NotFlagged, "", normal, 0), sr},
+		{"not flagged", conclude(t, headers(t, t1c("clear", 12)), neurotriage.NotFlagged, "", normal, 2), sr},
 		{"revision", revision, sr},
 		{"refused", torn, sr},
 		{"hostile", conclude(t, headers(t, hostile()), neurotriage.GliomaReview, "", glioma, 1), withKeys(1, report.KindKeyObject)},
@@ -177,7 +177,7 @@ func cases(t testing.TB) []aCase {
 	nothing.Finding.Status = neurotriage.StatusNotAssessable
 	list = append(list, aCase{"nothing eligible", nothing, sr})
 	for _, reason := range []neurotriage.Reason{neurotriage.NoContrast, neurotriage.Incomplete, neurotriage.OutOfDomain, neurotriage.Uncertain} {
-		list = append(list, aCase{string(reason), conclude(t, headers(t, t1c(string(reason), 12)), neurotriage.NotAssessable, reason, undecided, 0), sr})
+		list = append(list, aCase{string(reason), conclude(t, headers(t, t1c(string(reason), 12)), neurotriage.NotAssessable, reason, undecided, 1), sr})
 	}
 	return list
 }

@@ -57,7 +57,7 @@ func (d *document) equipment() dicomio.Dataset {
 // readers look that do not ask for the equipment (PS3.3 C.12.1.5).
 func (d *document) contribution() dicomio.Dataset {
 	return append(d.equipment(), processing.sequence(0x0040A170), moment(0x0018A002, d.at),
-		st(0x0018A003, "Classification of slices and triage of the study, "+runtimeWords(d.finding.Model.Runtime)))
+		st(0x0018A003, "Classification of slices and triage of the study, runtime "+orUnknown(d.finding.Model.Runtime)))
 }
 
 // serial is the model's digest: what a device has on its back.
@@ -70,13 +70,6 @@ func orUnknown(s string) string {
 		return "unknown"
 	}
 	return s
-}
-
-func runtimeWords(runtime string) string {
-	if runtime == "" {
-		return "on an unknown runtime"
-	}
-	return "on " + runtime
 }
 
 func sex(s string) string {

@@ -38,15 +38,8 @@ func moment(tag uint32, at time.Time) dicomio.Element {
 	return el(tag, "DT", at.Format("20060102150405.000000-0700"))
 }
 
-// decimal writes a number as DS, which has room for sixteen characters.
-func decimal(value float64) string {
-	for digits := 10; digits > 1; digits-- {
-		if text := strconv.FormatFloat(value, 'g', digits, 64); len(text) <= 16 {
-			return text
-		}
-	}
-	return strconv.FormatFloat(value, 'g', 1, 64)
-}
+// decimal writes a number with six digits, which fits a DS of sixteen characters.
+func decimal(value float64) string { return strconv.FormatFloat(value, 'g', 6, 64) }
 
 // line makes one value of a text: no control characters, no backslash (which
 // would make two values of it, PS3.5 6.2), at most so many characters.

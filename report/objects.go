@@ -34,8 +34,10 @@ type Context struct {
 	Pictures []*image.RGBA
 }
 
-// Objects makes the DICOM objects of a reading: a structured report; a secondary
-// capture of each key slice; for a flagged study a key object selection. Equal
+// Objects makes the DICOM objects of a reading: a structured report; where a
+// tumour is suspected, a secondary capture of each key slice; for a flagged study
+// a key object selection. Captures come first, the report last: when it arrives,
+// all that it references is there. Equal
 // readings and contexts give equal bytes, and the UIDs follow from the finding's
 // id alone. A reading without a study's headers gives none.
 //
@@ -44,11 +46,15 @@ func Objects(reading neurotriage.Reading, context Context) ([]Object, error) {
 	if reading.Study.UID == "" || reading.Study.UID != reading.Finding.StudyInstanceUID {
 		return nil, nil
 	}
-	var failed error
-	if context.Pictures == nil {
-		context.Pictures, failed = DrawKeyImages(reading)
-	}
 	d := newDocument(reading, context)
+	var failed error
+	pictures := context.Pictures
+	switch {
+	case len(d.suspected()) == 0: // evidence for a tumour that nobody suspects would mislead
+		pictures = nil
+	case pictures == nil:
+		pictures, failed = DrawKeyImages(reading)
+	}
 	var objects []Object
 	add := func(kind, what string, set dicomio.Dataset) bool {
 		object := Object{Kind: kind, SOPClassUID: classes[kind], SOPInstanceUID: d.uid(what)}
@@ -60,7 +66,7 @@ func Objects(reading neurotriage.Reading, context Context) ([]Object, error) {
 		objects = append(objects, object)
 		return true
 	}
-	for key, picture := range context.Pictures {
+	for key, picture := range pictures {
 		if picture != nil && key < len(reading.Keys) && add(KindKeyImage, captureName(key), d.capture(key, picture)) {
 			d.captures = append(d.captures, d.captured(key))
 		}

@@ -3,7 +3,6 @@ package report
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"neurotriage"
 	"neurotriage/dicomio"
@@ -162,7 +161,7 @@ func (d *document) algorithm() []item {
 		textItem(modifier, conceptVersion, orUnknown(model.Version)),
 		textItem(modifier, conceptParameters, "digest "+orUnknown(model.Digest)),
 		textItem(modifier, conceptParameters, "review threshold "+decimal(d.finding.Thresholds.GliomaReview)),
-		textItem(modifier, conceptParameters, strings.TrimPrefix(runtimeWords(model.Runtime), "on ")),
+		textItem(modifier, conceptParameters, "runtime "+orUnknown(model.Runtime)),
 	}
 }
 

@@ -18,8 +18,7 @@ func (d *document) sentences() []string {
 		list = append(list, "Reason: "+reasonWords(f.Reason))
 	}
 	if f.Status != neurotriage.StatusRefused && len(f.Probabilities) > 0 {
-		list = append(list, fmt.Sprintf("Operating point: a study is flagged for review when its probability of glioma is at least %s.",
-			decimal(f.Thresholds.GliomaReview)))
+		list = append(list, fmt.Sprintf("Operating point: a study is flagged for review when its probability of glioma is at least %.3f.", f.Thresholds.GliomaReview))
 		if !d.read() {
 			list = append(list, "Probabilities, not to be relied on: "+d.spread(f.Probabilities)+".")
 		}
@@ -63,10 +62,9 @@ func verdict(f neurotriage.Finding) string {
 	p := f.Probabilities[neurotriage.Glioma]
 	switch f.Disposition {
 	case neurotriage.GliomaReview:
-		return fmt.Sprintf("FLAGGED FOR REVIEW: the probability of glioma is %s, at or above the threshold of %s.",
-			decimal(p), decimal(f.Thresholds.GliomaReview))
+		return fmt.Sprintf("FLAGGED FOR REVIEW: the probability of glioma is %.3f, at or above the threshold of %.3f.", p, f.Thresholds.GliomaReview)
 	case neurotriage.TumourSuspected:
-		return fmt.Sprintf("A tumour other than glioma is suspected: %s with a probability of %s.", spaced(f.Predicted), decimal(f.Probabilities[f.Predicted]))
+		return fmt.Sprintf("A tumour other than glioma is suspected: %s with a probability of %.3f.", spaced(f.Predicted), f.Probabilities[f.Predicted])
 	case neurotriage.NotFlagged:
 		return "NOT FLAGGED. This does not say that there is no tumour; it must not change how the study is read."
 	case neurotriage.NotAssessable:
