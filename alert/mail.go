@@ -54,15 +54,16 @@ func NewMail(opts MailOptions) (*Mail, error) {
 		return nil, errors.New("a login without starttls or tls would show the password to everybody on the way")
 	}
 	m := &Mail{opts: opts, host: host, port: port}
-	if _, err := m.client(); err != nil {
+	if _, _, err := m.client(); err != nil {
 		return nil, fmt.Errorf("mail by %s: %w", opts.Address, err)
 	}
 	_, err = m.mail(Example(time.Unix(0, 0)))
 	return m, err
 }
 
-func (m *Mail) client() (*mail.Client, error) {
-	options := []mail.Option{mail.WithPort(m.port), mail.WithTimeout(sendTimeout / 2)}
+// client gives a client for one use, and what closes its connection: the library
+// leaves it open when the greeting, the handshake or the login goes wrong.
+func (m *Mail) client() (client *mail.Client, hangUp func(), err error) {
 	secure := &tls.Config{MinVersion: tls.VersionTLS12}
 	if m.opts.TLS != nil {
 		secure = m.opts.TLS.Clone()
@@ -70,19 +71,31 @@ func (m *Mail) client() (*mail.Client, error) {
 	if secure.ServerName == "" {
 		secure.ServerName = m.host
 	}
-	options = append(options, mail.WithTLSConfig(secure))
+	policy, dial := mail.TLSMandatory, new(net.Dialer).DialContext
 	switch m.opts.Security {
 	case ImplTLS:
-		options = append(options, mail.WithSSL())
+		// Not the library's own way, which would dial by itself. It sees that the
+		// connection is one of TLS.
+		policy, dial = mail.TLSOpportunistic, (&tls.Dialer{Config: secure}).DialContext
 	case Plain:
-		options = append(options, mail.WithTLSPolicy(mail.NoTLS))
-	default:
-		options = append(options, mail.WithTLSPolicy(mail.TLSMandatory))
+		policy = mail.NoTLS
+	}
+	hangUp = func() {}
+	options := []mail.Option{
+		mail.WithPort(m.port), mail.WithTimeout(sendTimeout / 2), mail.WithTLSConfig(secure), mail.WithTLSPolicy(policy),
+		mail.WithDialContextFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dial(ctx, network, address)
+			if err == nil {
+				hangUp = func() { _ = conn.Close() }
+			}
+			return conn, err
+		}),
 	}
 	if m.opts.User != "" {
 		options = append(options, mail.WithUsername(m.opts.User), mail.WithPassword(m.opts.Password), mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover))
 	}
-	return mail.NewClient(m.host, options...)
+	client, err = mail.NewClient(m.host, options...)
+	return client, func() { hangUp() }, err
 }
 
 // mail makes the letter. The same message has the same Message-ID, by which mail
@@ -114,10 +127,11 @@ func (m *Mail) Send(ctx context.Context, message Message) error {
 	if err != nil {
 		return err
 	}
-	client, err := m.client()
+	client, hangUp, err := m.client()
 	if err != nil {
 		return err
 	}
+	defer hangUp()
 	if err := client.DialAndSendWithContext(ctx, letter); err != nil {
 		return fmt.Errorf("mail by %s: %w", m.opts.Address, err)
 	}
@@ -126,10 +140,11 @@ func (m *Mail) Send(ctx context.Context, message Message) error {
 
 // Check connects, closes the way and logs in, and sends nothing.
 func (m *Mail) Check(ctx context.Context) error {
-	client, err := m.client()
+	client, hangUp, err := m.client()
 	if err != nil {
 		return err
 	}
+	defer hangUp()
 	if err := client.DialWithContext(ctx); err != nil {
 		return fmt.Errorf("mail by %s: %w", m.opts.Address, err)
 	}
