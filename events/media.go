@@ -54,9 +54,23 @@ func (b *Bus) storeMedia(ctx context.Context, findingID string, one Media) error
 		if _, err := store.GetInfo(ctx, name); !errors.Is(err, jetstream.ErrObjectNotFound) {
 			return err
 		}
-		_, err = store.Put(ctx, jetstream.ObjectMeta{Name: name, Headers: nats.Header{"Content-Type": {one.ContentType}}}, breathe(bytes.NewReader(one.Data)))
+		meta := jetstream.ObjectMeta{
+			Name: name, Headers: nats.Header{"Content-Type": {one.ContentType}}, Opts: &jetstream.ObjectMetaOptions{ChunkSize: b.chunk()},
+		}
+		_, err = store.Put(ctx, meta, breathe(bytes.NewReader(one.Data)))
 		return err
 	})
+}
+
+// chunk is the size of the messages that an object is cut into, in bytes. The
+// server writes each to the disk before it answers, so that the usual 128 KiB
+// make captures of some megabytes several times slower.
+func (b *Bus) chunk() uint32 {
+	const usual, most = 128 << 10, 512 << 10
+	if room := b.nc.MaxPayload() / 2; room < most {
+		return uint32(min(max(room, 1), usual)) //nolint:gosec // at most 128 KiB
+	}
+	return most
 }
 
 // Media fetches an object beside a finding; an absent one is an error that
