@@ -192,6 +192,7 @@ func (d *Daemon) Start(ctx context.Context) error {
 		{"the work loop", d.openWork},
 		{"the http listener", d.openHTTP},
 		{"the C-STORE listener", d.openReceiver},
+		{"the watched roots", d.openWatches},
 		{"the address file", d.openAddresses},
 		{"the service manager", d.openNotify},
 	} {

@@ -28,7 +28,8 @@ type Health struct {
 // Health asks every part, the roots at once: a share that hangs holds it up for
 // glanceTime, and only that.
 func (d *Daemon) Health() Health {
-	parts := []Part{d.workPart(), d.natsPart(), d.queuePart(), d.modelPart(), d.storagePart(), d.receiverPart()}
+	parts := []Part{d.workPart(), d.natsPart(), d.queuePart(), d.modelPart(), d.storagePart()}
+	parts = append(parts, d.in.parts(d.cfg.PACS.Receive)...)
 	roots := make([]Part, len(d.places))
 	var asking sync.WaitGroup
 	for i, place := range d.places {

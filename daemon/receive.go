@@ -39,6 +39,29 @@ type receiving struct {
 	depot    *pacs.Depot
 	receiver *pacs.Receiver
 	metrics  *pacs.ReceiveMetrics
+
+	mu      sync.Mutex // Health is asked while the daemon starts
+	shown   *pacs.Depot
+	address string // of the C-STORE listener
+	watches []watched
+}
+
+// show makes known to Health what was opened.
+func (r *receiving) show(change func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change()
+}
+
+// parts tells how images come in.
+func (r *receiving) parts(c config.Receive) []Part {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	parts := []Part{receiverPart(c, r.shown, r.address)}
+	for _, w := range r.watches {
+		parts = append(parts, w.part())
+	}
+	return parts
 }
 
 // openDepot opens the folder of received images and begins to announce what is
@@ -46,20 +69,17 @@ type receiving struct {
 // the receiver, which does not listen yet.
 func (d *Daemon) openDepot(context.Context) error {
 	c := d.cfg.PACS.Receive
-	if !receives(c) {
-		return nil
-	}
 	card, _ := d.classifier.Model()
 	devices := []string{neurotriage.DeviceUID(card.Digest)}
 	d.library.options.OwnDevices = devices
 	var err error
-	if d.in.metrics, err = pacs.NewReceiveMetrics(d.deps.Registry); err != nil {
+	if d.in.metrics, err = pacs.NewReceiveMetrics(d.deps.Registry); err != nil || !receives(c) {
 		return err
 	}
 	d.in.depot, err = pacs.OpenDepot(pacs.DepotOptions{
 		Dir: d.cfg.ReceivedDir(), Root: c.Root, Sync: c.Sync, Limits: limits(d.cfg.Limits), Devices: devices, Classes: classes(c.SOPClasses),
 		MinFree: int64(c.MinFree), MaxBytes: int64(c.KeepBytes), Keep: c.Keep, Waiting: waitingOf(c),
-		Office: office{d.bus, d.cfg.NATS.Retention.Findings, d.deps.Now},
+		Office: d.office(),
 		Logger: d.deps.Logger.With("component", "pacs"), Metrics: d.in.metrics,
 	})
 	if err != nil {
@@ -67,6 +87,7 @@ func (d *Daemon) openDepot(context.Context) error {
 	}
 	d.stack.add("the folder of received images", func(context.Context) error { return d.in.depot.Close() })
 	d.background("the depot", d.in.depot.Run)
+	d.in.show(func() { d.in.shown = d.in.depot })
 	d.in.receiver, err = d.newReceiver()
 	return err
 }
@@ -123,6 +144,7 @@ func (d *Daemon) openReceiver(ctx context.Context) error {
 		return fmt.Errorf("pacs.receive.listen: %w; stop what listens there, choose another port (0 takes any free one), or leave it empty for no C-STORE", err)
 	}
 	d.addresses.DICOM = listener.Addr().String()
+	d.in.show(func() { d.in.address = d.addresses.DICOM })
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -161,23 +183,22 @@ func (d *Daemon) turnedAway(aeTitle, remote string, reason error) {
 	d.book.note(audit.Event{Kind: audit.Refused, Failed: true, Peer: aeTitle, Address: remote, Detail: "association refused: " + reason.Error()})
 }
 
-// receiverPart tells how images come in.
-func (d *Daemon) receiverPart() Part {
+// receiverPart tells how images come in over the network.
+func receiverPart(c config.Receive, depot *pacs.Depot, address string) Part {
 	const name = "receiver"
-	c := d.cfg.PACS.Receive
 	switch {
 	case !receives(c):
 		return Part{Name: name, OK: true, Detail: "off"}
-	case d.in.depot == nil:
+	case depot == nil:
 		return broken(name, errors.New("not opened yet"), "wait for the start")
 	}
-	if err := d.in.depot.Full(); err != nil {
+	if err := depot.Full(); err != nil {
 		return broken(name, err, "free space or raise pacs.receive.keep_bytes; studies that are read go by themselves, those that wait need the work to go on")
 	}
-	held := d.in.depot.Holdings()
+	held := depot.Holdings()
 	where := "STOW-RS only"
-	if d.addresses.DICOM != "" {
-		where = c.AETitle + " at " + d.addresses.DICOM
+	if address != "" {
+		where = c.AETitle + " at " + address
 	}
 	return Part{Name: name, OK: true, Detail: fmt.Sprintf("%s, %d studies kept (%d MB), %d still coming in", where, held.Studies, held.Bytes>>20, held.Waiting)}
 }
@@ -188,6 +209,8 @@ type office struct {
 	keep time.Duration // that worklist entries live
 	now  func() time.Time
 }
+
+func (d *Daemon) office() office { return office{d.bus, d.cfg.NATS.Retention.Findings, d.deps.Now} }
 
 // Announce announces a study.
 func (o office) Announce(ctx context.Context, job neurotriage.Job) (neurotriage.Job, error) {

@@ -38,9 +38,10 @@ type gathering struct {
 
 // Grounds for an announcement.
 const (
-	becauseQuiet  = "quiet"
-	becauseClosed = "closed" // the sender's last association
-	becauseAsked  = "asked"
+	becauseQuiet   = "quiet"
+	becauseClosed  = "closed" // the sender's last association
+	becauseAsked   = "asked"
+	becauseWatched = "watched"
 )
 
 func newDesk(waiting func(string) Waiting) *desk {
