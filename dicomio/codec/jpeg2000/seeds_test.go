@@ -1,6 +1,8 @@
 package jpeg2000_test
 
 import (
+	"bytes"
+	"encoding/binary"
 	"flag"
 	"os"
 	"path/filepath"
@@ -20,18 +22,35 @@ type seed struct {
 	picture peer.Picture
 	options string
 	high    bool
+	change  func(t testing.TB, coded []byte) []byte // made of what the program wrote
 }
 
 var seeds = []seed{
-	{"plain", peer.Make(peer.Head, 12, 10, 12, true), "-n 3", false},
-	{"modes", peer.Make(peer.Noise, 9, 11, 8, false), "-n 2 -M 63 -b 4,4", false},
-	{"bypass", peer.Make(peer.Noise, 8, 8, 16, false), "-n 1 -M 1", false},
-	{"layers", peer.Make(peer.Noise, 16, 16, 12, false), "-n 2 -r 8,2,1 -SOP -EPH -p PCRL -c [16,16]", false},
-	{"tiles", peer.Make(peer.Head, 9, 14, 8, false), "-n 2 -t 8,6 -d 3,1 -TP R", false},
-	{"lossy", peer.Make(peer.Head, 12, 10, 12, false), "-n 3 -I", false},
-	{"high", peer.Make(peer.Noise, 12, 10, 12, false), "-num_decomps 2 -reversible true", true},
-	{"highlossy", peer.Make(peer.Head, 9, 14, 8, false), "-num_decomps 1 -qstep 0.01 -block_size {8,8}", true},
+	{name: "plain", picture: peer.Make(peer.Head, 12, 10, 12, true), options: "-n 3"},
+	{name: "modes", picture: peer.Make(peer.Noise, 9, 11, 8, false), options: "-n 2 -M 63 -b 4,4"},
+	{name: "bypass", picture: peer.Make(peer.Noise, 8, 8, 16, false), options: "-n 1 -M 1"},
+	{name: "layers", picture: peer.Make(peer.Noise, 16, 16, 12, false), options: "-n 2 -r 8,2,1 -SOP -EPH -p PCRL -c [16,16]"},
+	{name: "tiles", picture: peer.Make(peer.Head, 9, 14, 8, false), options: "-n 2 -t 8,6 -d 3,1 -TP R"},
+	{name: "lossy", picture: peer.Make(peer.Head, 12, 10, 12, false), options: "-n 3 -I"},
+	{name: "high", picture: peer.Make(peer.Noise, 12, 10, 12, false), options: "-num_decomps 2 -reversible true", high: true},
+	{name: "highlossy", picture: peer.Make(peer.Head, 9, 14, 8, false), options: "-num_decomps 1 -qstep 0.01 -block_size {8,8}", high: true},
+	{name: "changes", picture: peer.Make(peer.Noise, 12, 14, 12, false), options: "-n 3 -POC T1=0,0,1,1,1,RLCP/T1=1,0,1,3,1,CPRL"},
+	{name: "packed", picture: peer.Make(peer.Head, 12, 14, 12, false), options: "-n 2 -r 4,1 -t 8,8 -SOP -EPH", change: func(t testing.TB, coded []byte) []byte {
+		return packed(t, coded, true, 30)
+	}},
+	{name: "region", picture: peer.Make(peer.Head, 12, 14, 8, false), options: "-n 2 -ROI c=0,U=10"},
+	{name: "refined", picture: refinedSeed, high: true, change: func(t testing.TB, _ []byte) []byte {
+		r := newRefined(t, peer.Head, refinedSeed.Rows, refinedSeed.Columns, refinedSeed.Bits)
+		propagation, refinement := r.passes(true)
+		both := append(propagation, refinement...)
+		return r.codestream(r.zeroes,
+			contribution{1, [][2]int{{len(r.cleanup), lengthBits}}, r.cleanup},
+			contribution{3, [][2]int{{len(both), lengthBits + 1}, {len(r.full), lengthBits}}, append(both, r.full...)})
+	}},
 }
+
+// refinedSeed is coded in two sets, the first with refinement.
+var refinedSeed = peer.Make(peer.Head, 12, 13, 12, false)
 
 func (s seed) path() string { return filepath.Join("testdata", s.name+".j2k") }
 
@@ -57,6 +76,9 @@ func TestSeeds(t *testing.T) {
 			data, err := os.ReadFile(coder(t, s.picture, strings.Fields(s.options)...))
 			if err != nil {
 				t.Fatal(err)
+			}
+			if s.change != nil {
+				data = s.change(t, data)
 			}
 			peer.Write(t, s.path(), data)
 		}
@@ -140,6 +162,13 @@ func FuzzDecode(f *testing.F) {
 		frame := codec.Frame{Rows: int(rows), Columns: int(columns), BitsAllocated: 8, BitsStored: 8, Signed: signed}
 		if wide {
 			frame.BitsAllocated, frame.BitsStored = 16, 12
+		}
+		// A changed size would end every run at once: the frame follows it within bounds.
+		if at := bytes.Index(src, []byte{0xFF, 0x51, 0, 41}); at >= 0 && at+22 <= len(src) {
+			corner := func(i int) int { return int(binary.BigEndian.Uint32(src[at+6+4*i:])) }
+			if r, c := corner(1)-corner(3), corner(0)-corner(2); r > 0 && c > 0 && r*c <= 1<<16 {
+				frame.Rows, frame.Columns = r, c
+			}
 		}
 		_ = jpeg2000.Decode(make([]byte, frame.Bytes()), src, frame)
 	})

@@ -12,8 +12,12 @@ import (
 const explicitLittle = "1.2.840.10008.1.2.1"
 
 // File is the picture as an uncompressed MR image file (explicit little endian).
-func (p Picture) File() []byte {
+func (p Picture) File() []byte { return File(p) }
+
+// File is pictures of one shape as the frames of one file.
+func File(frames ...Picture) []byte {
 	var b bytes.Buffer
+	p := frames[0]
 	b.Write(make([]byte, 128))
 	b.WriteString("DICM")
 	meta := bytes.Buffer{}
@@ -37,6 +41,9 @@ func (p Picture) File() []byte {
 	element(&b, 0x0020, 0x000E, "UI", []byte("1.2.826.0.1.3680043.10.1.3"))
 	element(&b, 0x0028, 0x0002, "US", short(1))
 	element(&b, 0x0028, 0x0004, "CS", []byte("MONOCHROME2"))
+	if len(frames) > 1 {
+		element(&b, 0x0028, 0x0008, "IS", fmt.Appendf(nil, "%d ", len(frames)))
+	}
 	element(&b, 0x0028, 0x0010, "US", short(p.Rows))
 	element(&b, 0x0028, 0x0011, "US", short(p.Columns))
 	element(&b, 0x0028, 0x0100, "US", short(f.BitsAllocated))
@@ -47,7 +54,11 @@ func (p Picture) File() []byte {
 	if f.BitsAllocated == 8 {
 		vr = "OB"
 	}
-	element(&b, 0x7FE0, 0x0010, vr, p.stored())
+	var pixels []byte
+	for _, frame := range frames {
+		pixels = append(pixels, frame.stored()...)
+	}
+	element(&b, 0x7FE0, 0x0010, vr, pixels)
 	return b.Bytes()
 }
 
@@ -93,6 +104,12 @@ var pixelData = []byte{0xE0, 0x7F, 0x10, 0x00}
 // Pixels takes the pixel data of a file that a peer wrote from a picture: native
 // bytes, or the fragments of its one frame joined.
 func Pixels(path string) ([]byte, error) {
+	fragments, err := Fragments(path)
+	return bytes.Join(fragments, nil), err
+}
+
+// Fragments takes the pixel data apart: native bytes are one fragment.
+func Fragments(path string) ([][]byte, error) {
 	file, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -107,18 +124,18 @@ func Pixels(path string) ([]byte, error) {
 		if int(length) > len(body) {
 			return nil, errors.New("pixel data of " + strconv.Itoa(int(length)) + " bytes leaves the file")
 		}
-		return body[:length], nil
+		return [][]byte{body[:length]}, nil
 	}
-	var frame []byte
+	var fragments [][]byte
 	for item := 0; len(body) >= 8; item++ {
 		kind, n := binary.LittleEndian.Uint32(body), int(binary.LittleEndian.Uint32(body[4:]))
 		if kind != 0xE000FFFE || n > len(body)-8 { // sequence delimiter
 			break
 		}
 		if item > 0 { // the first is the offset table
-			frame = append(frame, body[8:8+n]...)
+			fragments = append(fragments, body[8:8+n])
 		}
 		body = body[8+n:]
 	}
-	return frame, nil
+	return fragments, nil
 }

@@ -46,12 +46,19 @@ func Run(t testing.TB, program string, arguments ...string) time.Duration {
 // and gives the pixel data and the path of what came out.
 func (p Picture) Convert(t testing.TB, program string, arguments ...string) (pixels []byte, path string) {
 	t.Helper()
-	folder := t.TempDir()
-	in := filepath.Join(folder, "in.dcm")
-	path = filepath.Join(folder, "out.dcm")
-	Write(t, in, p.File())
-	Run(t, program, append(arguments, in, path)...)
+	path = ConvertFile(t, p.File(), program, arguments...)
 	return MustPixels(t, path), path
+}
+
+// ConvertFile writes a file, runs "program arguments… in out" on it, and gives the
+// path of what came out.
+func ConvertFile(t testing.TB, file []byte, program string, arguments ...string) string {
+	t.Helper()
+	folder := t.TempDir()
+	in, out := filepath.Join(folder, "in.dcm"), filepath.Join(folder, "out.dcm")
+	Write(t, in, file)
+	Run(t, program, append(arguments, in, out)...)
+	return out
 }
 
 // Back lets a program turn a compressed file into native pixel data.
