@@ -113,17 +113,22 @@ func (b *Bus) ensureFeed(ctx context.Context, feed Feed) (jetstream.Consumer, er
 	if err != nil {
 		return nil, err
 	}
-	name := "feed_" + string(feed.Kind) + "_" + feed.Name
-	consumer, err := stream.Consumer(ctx, name)
+	consumer, err := stream.Consumer(ctx, feed.consumer())
 	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return consumer, err
 	}
-	return stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
-		Durable: name, FilterSubject: b.names.subject("triage." + string(feed.Kind) + ".>"), DeliverPolicy: jetstream.DeliverNewPolicy,
+	return stream.CreateConsumer(ctx, b.feedConfig(feed))
+}
+
+func (f Feed) consumer() string { return "feed_" + string(f.Kind) + "_" + f.Name }
+
+func (b *Bus) feedConfig(feed Feed) jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable: feed.consumer(), FilterSubject: b.names.subject("triage." + string(feed.Kind) + ".>"), DeliverPolicy: jetstream.DeliverNewPolicy,
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: b.feedPatience(), MaxDeliver: -1, MaxAckPending: 10_000,
 		InactiveThreshold: b.opts.Retention.Findings, // a destination that is gone for good leaves nothing behind
 		Metadata:          mark(),
-	})
+	}
 }
 
 // feedPatience is how long a notice stays with a daemon that gives no sign of
