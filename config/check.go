@@ -32,6 +32,7 @@ func (c Config) Check() error {
 	check.archives()
 	check.limits()
 	check.pacs()
+	check.alerts()
 	check.audit()
 	return check.faults.err()
 }

@@ -38,6 +38,7 @@ type Config struct {
 	ONNXRuntime ONNXRuntime       `json:"onnxruntime"`
 	Work        Work              `json:"work"`
 	PACS        PACS              `json:"pacs"`
+	Alert       Alert             `json:"alert"`
 	Audit       Audit             `json:"audit"`
 	Privacy     Privacy           `json:"privacy"`
 	Insecure    Insecure          `json:"insecure"`
@@ -241,6 +242,7 @@ func Default() Config {
 			ShutdownTimeout: 20 * time.Second,
 		},
 		PACS:     defaultPACS(),
+		Alert:    Alert{Destinations: map[string]AlertDestination{}},
 		Audit:    Audit{Keep: 90 * day},
 		Insecure: Insecure{ListenBeyondLoopback: []string{}},
 	}

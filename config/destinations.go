@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +14,7 @@ import (
 // Destination is a place that findings go to. Which fields count depends on the
 // kind.
 type Destination struct {
-	Kind string `json:"kind" config:"enum=cstore|stow,default=cstore"`
+	Kind string `json:"kind" config:"enum=cstore|stow|hl7|fhir|ups|orthanc,default=cstore"`
 	// Of kinds that speak TCP.
 	Address string `json:"address"`  // host:port
 	AETitle string `json:"ae_title"` // theirs
@@ -26,6 +27,11 @@ type Destination struct {
 	TokenFile    string `json:"token_file" config:"path,file"`
 	User         string `json:"user"`
 	PasswordFile string `json:"password_file" config:"path,file"`
+	// Of one kind each.
+	HL7     DestinationHL7     `json:"hl7"`
+	FHIR    DestinationFHIR    `json:"fhir"`
+	UPS     DestinationUPS     `json:"ups"`
+	Orthanc DestinationOrthanc `json:"orthanc"`
 	// Of all.
 	TLS      DestinationTLS  `json:"tls"`
 	When     DestinationWhen `json:"when"`
@@ -40,6 +46,36 @@ type DestinationTLS struct {
 	CA   string `json:"ca" config:"path,file"` // PEM; empty: the system's
 	Cert string `json:"cert" config:"path,file"`
 	Key  string `json:"key" config:"path,file"`
+}
+
+// DestinationHL7 says who speaks to whom in messages of HL7.
+type DestinationHL7 struct {
+	SendingApplication   string        `json:"sending_application" config:"default=NEUROTRIAGE"`
+	SendingFacility      string        `json:"sending_facility"`
+	ReceivingApplication string        `json:"receiving_application"`
+	ReceivingFacility    string        `json:"receiving_facility"`
+	Authority            string        `json:"authority"` // who assigned patient identifiers
+	Processing           string        `json:"processing" config:"enum=P|T|D,default=P"`
+	AckTimeout           time.Duration `json:"ack_timeout" config:"min=1s,max=10m,default=30s"`
+}
+
+// DestinationFHIR says how a FHIR server knows things.
+type DestinationFHIR struct {
+	PatientSystem   string `json:"patient_system"` // URI of patient identifiers
+	FindPatient     bool   `json:"find_patient"`
+	AccessionSystem string `json:"accession_system"` // URI of accession numbers
+}
+
+// DestinationUPS says what work items are like.
+type DestinationUPS struct {
+	WorklistLabel string `json:"worklist_label" config:"default=NEUROTRIAGE"`
+	RetrieveURL   string `json:"retrieve_url"` // of DICOMweb; empty: that of the destination
+}
+
+// DestinationOrthanc says what Orthanc shows.
+type DestinationOrthanc struct {
+	Metadata    string `json:"metadata" config:"default=7700"` // number or name of UserMetadata
+	LabelPrefix string `json:"label_prefix" config:"default=triage-"`
 }
 
 // DestinationWhen says which findings go to a destination; empty: all.
@@ -92,9 +128,12 @@ func (c *checker) destination(section string, d Destination) {
 	switch d.Kind {
 	case "cstore":
 		c.needed(section, d.Kind, map[string]string{"address": d.Address, "ae_title": d.AETitle})
-	case "stow":
+	case "hl7":
+		c.needed(section, d.Kind, map[string]string{"address": d.Address})
+	case "stow", "fhir", "ups", "orthanc":
 		c.needed(section, d.Kind, map[string]string{"url": d.URL})
 	}
+	c.annotation(section, d)
 	if d.Address != "" && !hostPort(d.Address) {
 		c.complain(section+".address", `allowed is host:port such as "pacs.example.org:104"`)
 	}
@@ -109,6 +148,34 @@ func (c *checker) destination(section string, d Destination) {
 	c.webLogin(section, d.User, d.PasswordFile, d.TokenFile)
 	c.both(section+".tls.cert", section+".tls.key", d.TLS.Cert, d.TLS.Key)
 }
+
+var orthancMetadata = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9_-]*|[0-9]{4,5})$`)
+
+// annotation checks the fields of the kinds that annotate worklists.
+func (c *checker) annotation(section string, d Destination) {
+	if number, err := strconv.Atoi(d.Orthanc.Metadata); !orthancMetadata.MatchString(d.Orthanc.Metadata) || err == nil && (number < 1024 || number > 65535) {
+		c.complain(section+".orthanc.metadata", "allowed is a number from 1024 to 65535, or a name of Orthanc's UserMetadata")
+	}
+	if !labelPrefix.MatchString(d.Orthanc.LabelPrefix) {
+		c.complain(section+".orthanc.label_prefix", "allowed are letters, digits, dashes and underscores, at most 32")
+	}
+	if n := len(d.UPS.WorklistLabel); n == 0 || n > 64 || strings.Contains(d.UPS.WorklistLabel, "\\") {
+		c.complain(section+".ups.worklist_label", "allowed are 1 to 64 characters without backslash")
+	}
+	if d.UPS.RetrieveURL != "" && !webURL(d.UPS.RetrieveURL) {
+		c.complain(section+".ups.retrieve_url", webURLAllowed)
+	}
+	for key, system := range map[string]string{"patient_system": d.FHIR.PatientSystem, "accession_system": d.FHIR.AccessionSystem} {
+		if address, err := url.Parse(system); system != "" && (err != nil || !address.IsAbs()) {
+			c.complain(section+".fhir."+key, `allowed is a URI such as "urn:oid:1.2.276.0.1" or "https://hospital.example.org/mrn"`)
+		}
+	}
+	if d.FHIR.FindPatient && d.FHIR.PatientSystem == "" {
+		c.complain(section+".fhir.find_patient", "needs %s.fhir.patient_system", section)
+	}
+}
+
+var labelPrefix = regexp.MustCompile(`^[A-Za-z0-9_-]{0,32}$`)
 
 // needed complains about keys that the kind cannot do without.
 func (c *checker) needed(section, kind string, values map[string]string) {
