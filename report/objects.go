@@ -39,11 +39,12 @@ type Context struct {
 // a key object selection. Captures come first, the report last: when it arrives,
 // all that it references is there. Equal
 // readings and contexts give equal bytes, and the UIDs follow from the finding's
-// id alone. A reading without a study's headers gives none.
+// id alone. A reading without a study's headers gives none: nobody could tell
+// whose report it is.
 //
 // What could be made comes beside an error that tells what could not.
 func Objects(reading neurotriage.Reading, context Context) ([]Object, error) {
-	if reading.Study.UID == "" || reading.Study.UID != reading.Finding.StudyInstanceUID {
+	if !described(reading) {
 		return nil, nil
 	}
 	d := newDocument(reading, context)
@@ -76,6 +77,12 @@ func Objects(reading neurotriage.Reading, context Context) ([]Object, error) {
 	}
 	add(KindSR, "sr", d.structured())
 	return objects, failed
+}
+
+func described(reading neurotriage.Reading) bool {
+	study := reading.Study
+	return study.UID != "" && study.UID == reading.Finding.StudyInstanceUID &&
+		(study.Patient != (neurotriage.Patient{}) || study.Date != "" || len(study.Series) > 0)
 }
 
 // classes are the SOP classes (PS3.4 B.5).

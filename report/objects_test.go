@@ -219,9 +219,13 @@ func TestWhatCannotBeMadeIsTold(t *testing.T) {
 	if want := []string{"key_image", "key_image", "key_object", "sr"}; err == nil || !slices.Equal(kinds(made), want) {
 		t.Errorf("objects %v (%v), want %v and an error", kinds(made), err, want)
 	}
-	c.reading.Study = neurotriage.Study{}
-	if made, err := report.Objects(c.reading, report.Context{}); len(made) != 0 || err != nil {
-		t.Errorf("objects %v (%v) of a study without headers", kinds(made), err)
+	other := c.reading.Study
+	other.UID = "1.2.3"
+	for name, study := range map[string]neurotriage.Study{"no": {}, "empty": {UID: c.reading.Study.UID}, "another study's": other} {
+		c.reading.Study = study
+		if made, err := report.Objects(c.reading, report.Context{}); len(made) != 0 || err != nil {
+			t.Errorf("objects %v (%v) of a study with %s headers", kinds(made), err, name)
+		}
 	}
 }
 

@@ -32,8 +32,10 @@ read becomes a finding that says why; studies that were not read, for whatever
 reason, are shown as NOT READ.
 
 With --out each study gets a folder named by its UID with finding.json,
-reading.json (the probabilities of every slice) and its key images as PNG. None
-of them names the patient.
+reading.json (the probabilities of every slice) and its key images as PNG, none
+of which names the patient, and with the DICOM objects for the archive, which
+do: sr.dcm, key-image-N.dcm where a tumour is suspected, and key-object.dcm for
+a flagged study.
 
 Exit code 0 if all studies were read or are not assessable, 1 if any was
 refused, 3 if there was no DICOM.`,
@@ -46,7 +48,7 @@ refused, 3 if there was no DICOM.`,
 		}),
 	}
 	cmd.Flags().BoolVar(&flags.json, "json", false, "print one JSON array of findings (docs/schemas/finding.v1.json)")
-	cmd.Flags().StringVar(&flags.out, "out", "", "write findings, readings and key images below this `folder`")
+	cmd.Flags().StringVar(&flags.out, "out", "", "write findings, readings, key images and DICOM reports below this `folder`")
 	_ = cmd.MarkFlagDirname("out") // fails only for flags that do not exist
 	a.modelFlag(cmd, &flags.model)
 	return cmd
@@ -134,7 +136,7 @@ func (a *app) readAll(ctx context.Context, desk *desk, studies []*dicomio.Study,
 	for i, study := range studies {
 		reading, err := desk.read(ctx, study, bar.step)
 		if err == nil && out != "" {
-			err = save(out, reading)
+			reading.Finding, err = save(out, reading)
 		}
 		if err != nil {
 			for _, rest := range studies[i:] {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"image/png"
 	"os"
 	"path/filepath"
@@ -131,6 +132,17 @@ func TestClassifyWritesResults(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	for _, name := range []string{"sr.dcm", "key-object.dcm", "key-image-1.dcm", fmt.Sprintf("key-image-%d.dcm", len(pictures))} {
+		if object := readFile(t, filepath.Join(folder, name)); !strings.Contains(object, kit.UID("g")) {
+			t.Errorf("%s is not of the study", name)
+		}
+	}
+	if len(finding.Reports) != len(pictures)+2 {
+		t.Errorf("%d pictures, reports %v", len(pictures), finding.Reports)
+	}
+	if sr := readFile(t, filepath.Join(out, kit.UID("coded"), "sr.dcm")); !strings.Contains(sr, "NOT READ") {
+		t.Error("the report of the refused study does not say NOT READ")
+	}
 	refused := decode[neurotriage.Finding](t, readFile(t, filepath.Join(out, kit.UID("coded"), "finding.json")))
 	if refused.Status != neurotriage.StatusRefused {
 		t.Errorf("the refused study's finding says %s", refused.Status)
@@ -139,10 +151,12 @@ func TestClassifyWritesResults(t *testing.T) {
 		t.Errorf("temporary files are left: %v", left)
 	}
 
-	stale := write(t, folder, "key-9.png", []byte("of another reading"))
+	stale := []string{write(t, folder, "key-9.png", []byte("of another reading")), write(t, folder, "key-image-9.dcm", []byte("too"))}
 	newBench(t).run("classify", dir, "--out", out).want(t, exitDone)
-	if _, err := os.Stat(stale); !os.IsNotExist(err) {
-		t.Errorf("a picture of another reading is left beside the new one (%v)", err)
+	for _, name := range stale {
+		if _, err := os.Stat(name); !os.IsNotExist(err) {
+			t.Errorf("a picture of another reading is left beside the new one (%v)", err)
+		}
 	}
 }
 
