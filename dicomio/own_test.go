@@ -81,6 +81,22 @@ func TestPeek(t *testing.T) {
 	}
 }
 
+// TestPeekAtPeople finds what a message to an order system needs.
+func TestPeekAtPeople(t *testing.T) {
+	object := madeBy("people",
+		kit.Element{Tag: 0x00080090, VR: "PN", Value: "Roe^Richard"}, kit.Element{Tag: 0x00402016, VR: "LO", Value: "P77"},
+		kit.Element{Tag: 0x00402017, VR: "LO", Value: "F78"}, kit.Element{Tag: 0x00100021, VR: "LO", Value: "HOSP"})
+	head, err := dicomio.Peek(bytes.NewReader(object), dicomio.Limits{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := head.Study
+	if s.UID != head.StudyInstanceUID || s.UID == "" || s.Patient.Name == "" || s.Patient.ID == "" || s.Patient.Issuer != "HOSP" ||
+		s.Referring != "Roe^Richard" || s.PlacerOrder != "P77" || s.FillerOrder != "F78" {
+		t.Errorf("UID %s, name %q, id %q, issuer %q, orders %q %q", s.UID, s.Patient.Name, s.Patient.ID, s.Patient.Issuer, s.PlacerOrder, s.FillerOrder)
+	}
+}
+
 func TestPeekFaults(t *testing.T) {
 	whole := madeBy("faults")
 	broken := errors.New("the line is cut")

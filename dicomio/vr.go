@@ -58,6 +58,8 @@ func wanted(el element, depth int) bool {
 	switch group {
 	case 0x0008, 0x0010, 0x0018, 0x0020, 0x0028:
 		return true
+	case 0x0040: // the order's numbers with who asked for it and who carries it out
+		return el.tag == 0x00402016 || el.tag == 0x00402017
 	}
 	return false
 }
