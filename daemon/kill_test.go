@@ -50,6 +50,8 @@ func child() int {
 	cfg := config.Default()
 	cfg.StateDir, cfg.HTTP.Listen, cfg.NATS.Embedded.Listen = os.Getenv(childState), "127.0.0.1:0", "127.0.0.1:0"
 	cfg.PACS.Receive.Listen, cfg.PACS.Receive.MinFree = "127.0.0.1:0", 0
+	// The end of its line completes a study, never the clock.
+	cfg.PACS.Receive.Sources = map[string]config.Source{"mri1": {AETitles: []string{"MRI1"}, Quiet: patientQuiet, Series: []string{"*"}}}
 	cfg.Roots, cfg.Work.MaxAttempts = map[string]string{"incoming": os.Getenv(childRoot)}, childAttempts
 	if address := os.Getenv(childStow); address != "" {
 		cfg.PACS.Destinations = map[string]config.Destination{"shelf": stow(address)}
