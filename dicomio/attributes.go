@@ -97,15 +97,6 @@ func read(v vetted) (attributes, error) {
 	return a, err
 }
 
-// study is what one object says of its study, which has no series yet.
-func (a *attributes) study() neurotriage.Study {
-	return neurotriage.Study{
-		UID: a.studyUID, Patient: a.patient, AccessionNumber: a.accession, ID: a.studyID, Date: a.date, Time: a.clock,
-		UTCOffset: a.utcOffset, Description: a.studyDescription, Referring: neurotriage.Person(a.referring),
-		PlacerOrder: a.placer, FillerOrder: a.filler,
-	}
-}
-
 // take makes the attributes those of a frame.
 func (a *attributes) take(f facts) {
 	a.facts = f

@@ -57,7 +57,6 @@ type Head struct {
 	Modality          string
 	SeriesDescription string
 	AccessionNumber   string
-	Study             neurotriage.Study // what the object says of its study and patient; no series
 
 	Own     bool  // made by this program
 	Dataset int64 // where the data set begins: what is before it may differ between copies
@@ -87,7 +86,7 @@ func Peek(r io.Reader, limits Limits, devices []string) (Head, error) {
 	h := Head{
 		StudyInstanceUID: a.studyUID, SeriesInstanceUID: a.seriesUID, SOPInstanceUID: a.sopUID, SOPClassUID: a.sopClass,
 		TransferSyntaxUID: a.transferSyntax, Modality: a.evidence.modality, SeriesDescription: a.evidence.series,
-		AccessionNumber: a.accession, Study: a.study(), Own: a.makers.are(devices), Dataset: v.dataset, Damaged: errors.Join(err, readErr),
+		AccessionNumber: a.accession, Own: a.makers.are(devices), Dataset: v.dataset, Damaged: errors.Join(err, readErr),
 	}
 	if h.StudyInstanceUID == "" && h.SOPClassUID == "" && !in.magic {
 		return Head{}, errNotDICOM

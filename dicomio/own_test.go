@@ -81,19 +81,15 @@ func TestPeek(t *testing.T) {
 	}
 }
 
-// TestPeekAtPeople finds what a message to an order system needs.
-func TestPeekAtPeople(t *testing.T) {
-	object := madeBy("people",
+// TestOrders finds what a message to an order system needs.
+func TestOrders(t *testing.T) {
+	file := plainStudy("orders", 1).Files()[0]
+	file.Data = madeBy("orders",
 		kit.Element{Tag: 0x00080090, VR: "PN", Value: "Roe^Richard"}, kit.Element{Tag: 0x00402016, VR: "LO", Value: "P77"},
 		kit.Element{Tag: 0x00402017, VR: "LO", Value: "F78"}, kit.Element{Tag: 0x00100021, VR: "LO", Value: "HOSP"})
-	head, err := dicomio.Peek(bytes.NewReader(object), dicomio.Limits{}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := head.Study
-	if s.UID != head.StudyInstanceUID || s.UID == "" || s.Patient.Name == "" || s.Patient.ID == "" || s.Patient.Issuer != "HOSP" ||
-		s.Referring != "Roe^Richard" || s.PlacerOrder != "P77" || s.FillerOrder != "F78" {
-		t.Errorf("UID %s, name %q, id %q, issuer %q, orders %q %q", s.UID, s.Patient.Name, s.Patient.ID, s.Patient.Issuer, s.PlacerOrder, s.FillerOrder)
+	s := opened(t, []kit.File{file}, dicomio.Options{}).Study()
+	if s.Patient.Issuer != "HOSP" || s.Referring != "Roe^Richard" || s.PlacerOrder != "P77" || s.FillerOrder != "F78" {
+		t.Errorf("issuer %q, orders %q %q", s.Patient.Issuer, s.PlacerOrder, s.FillerOrder)
 	}
 }
 
