@@ -1,15 +1,19 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"slices"
+	"time"
 
 	"neurotriage"
+	"neurotriage/audit"
 	"neurotriage/config"
 	"neurotriage/events"
 	"neurotriage/pacs"
@@ -24,7 +28,7 @@ func (d *Daemon) openCouriers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	post := newPost(d.bus, d.cfg)
+	post, couriers := newPost(d.bus, d.cfg), map[string]*pacs.Courier{}
 	for _, name := range slices.Sorted(maps.Keys(d.cfg.PACS.Destinations)) {
 		c := d.cfg.PACS.Destinations[name]
 		destination, err := d.destination(name, c)
@@ -35,17 +39,66 @@ func (d *Daemon) openCouriers(ctx context.Context) error {
 			return fmt.Errorf("destination %q: %w", name, err)
 		}
 		courier := pacs.NewCourier(pacs.CourierOptions{
-			Name: name, Destination: destination, When: ruleOf(c.When), Attempts: c.Attempts, Timeout: c.Timeout,
+			Name: name, Destination: audited{destination, d.book, name, c}, When: ruleOf(c.When), Attempts: c.Attempts, Timeout: c.Timeout,
 			Post: post, Logger: d.deps.Logger.With("component", "delivery"), Metrics: metrics,
 		})
-		d.couriers = append(d.couriers, courier)
+		couriers[name] = courier
 		d.background("the courier to "+name, courier.Run)
 	}
+	d.couriers.Store(&couriers)
 	return nil
 }
 
 func feedOf(destination string) events.Feed {
 	return events.Feed{Name: destination, Kind: events.FindingFeed}
+}
+
+// destinationParts tells of destinations that are not well. They do not make the
+// daemon unready: studies are read, and what goes out waits.
+func (d *Daemon) destinationParts() []Part {
+	couriers := d.couriers.Load()
+	if couriers == nil {
+		return nil
+	}
+	var parts []Part
+	for _, name := range slices.Sorted(maps.Keys(*couriers)) {
+		part := Part{Name: "destination " + name, OK: true, Detail: "takes what it is given"}
+		if since, cause := (*couriers)[name].Outage(); cause != nil {
+			part.Detail = fmt.Sprintf("not well for %s, findings wait for it: %v", time.Since(since).Round(time.Second), cause)
+		}
+		parts = append(parts, part)
+	}
+	return parts
+}
+
+// audited notes in the log book what went out, and what was not taken. An outage
+// is noted when it is over, by what then goes out.
+type audited struct {
+	pacs.Destination
+	book *book
+	name string
+	to   config.Destination
+}
+
+// Deliver delivers and notes.
+func (a audited) Deliver(ctx context.Context, parcel pacs.Parcel) error {
+	err := a.Destination.Deliver(ctx, parcel)
+	var postponed *pacs.Postponed
+	if errors.Is(err, pacs.ErrNothing) || errors.Is(err, neurotriage.ErrSurroundings) || errors.As(err, &postponed) || ctx.Err() != nil {
+		return err
+	}
+	e := audit.Event{
+		Kind: audit.Export, Failed: err != nil, Peer: cmp.Or(a.to.AETitle, a.name), Address: cmp.Or(a.to.Address, a.to.URL),
+		Studies: []audit.Study{{UID: parcel.Finding.StudyInstanceUID, PatientID: parcel.Study.Patient.ID}},
+	}
+	if a.to.Kind == "cstore" || a.to.Kind == "stow" {
+		e.Kind = audit.Sent
+	}
+	if err != nil {
+		e.Detail = err.Error()
+	}
+	a.book.note(e)
+	return err
 }
 
 // destination makes the place that findings go to. A new kind is one more case,

@@ -20,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -74,7 +75,7 @@ type Daemon struct {
 	in      receiving
 
 	commitments *pacs.Commitments
-	couriers    []*pacs.Courier
+	couriers    atomic.Pointer[map[string]*pacs.Courier] // by destination; made by Start
 
 	// Made by Start.
 	server     *events.Server

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -88,6 +89,9 @@ func TestThereAndBack(t *testing.T) {
 		t.Fatalf("finding %s with reports %v", f.Disposition, f.Reports)
 	}
 	entry := c.deliveries(f, map[string]events.DeliveryState{"by-web": events.Delivered, "by-dimse": events.Delivered, "dead": events.DeliveryPending})
+	if status, body := get(t, d, "/readyz"); status != http.StatusOK || !strings.Contains(body, "findings wait for it") {
+		t.Errorf("with a dead destination the daemon is ready (%d): %s", status, body)
+	}
 	if dead := entry.Deliveries["dead"]; dead.Attempts != 0 || !strings.Contains(dead.Note, "DEAD") {
 		t.Errorf("the dead destination is noted as %+v", dead)
 	}
@@ -306,5 +310,52 @@ func TestDestinationFaults(t *testing.T) {
 	h.cfg.PACS.Destinations = map[string]config.Destination{"pacs": {Kind: "cstore", Address: "pacs:104", AETitle: "P", TLS: config.DestinationTLS{On: true, CA: filepath.Join(h.root, "README")}}}
 	if err := h.fails(); err == nil || !strings.Contains(err.Error(), "holds no certificate") {
 		t.Error(err)
+	}
+}
+
+// TestRedelivery: what a destination turned away until it was given up is
+// delivered once somebody asks for it, and what it has got is not sent again.
+func TestRedelivery(t *testing.T) {
+	var refusing atomic.Bool
+	var transfers atomic.Int64
+	refusing.Store(true)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if r.Method != http.MethodPost {
+			return
+		}
+		if transfers.Add(1); refusing.Load() {
+			w.WriteHeader(http.StatusConflict)
+		}
+	}))
+	defer server.Close()
+	begin := time.Now()
+	h := newHouse(t)
+	h.pictures = true
+	once := stow(server.URL)
+	once.Attempts = 1
+	h.cfg.PACS.Destinations = map[string]config.Destination{"picky": once}
+	d := h.start(&runner{})
+	c := connect(t, d.Addresses().NATS)
+	f := c.outcome(c.submit(h.put(headStudy("picky", 6, false))))[0]
+	entry := c.deliveries(f, map[string]events.DeliveryState{"picky": events.DeliveryFailed})
+	if failed := entry.Deliveries["picky"]; failed.Attempts != 1 || !strings.Contains(failed.Note, "409") {
+		t.Errorf("noted as %+v", failed)
+	}
+	refusing.Store(false)
+	for range 2 {
+		if err := c.bus.RewindFeed(t.Context(), events.Feed{Name: "picky", Kind: events.FindingFeed}, begin); err != nil {
+			t.Fatal(err)
+		}
+		c.deliveries(f, map[string]events.DeliveryState{"picky": events.Delivered})
+	}
+	second := c.outcome(c.submit(h.put(headStudy("another", 6, false))))[0]
+	c.deliveries(second, map[string]events.DeliveryState{"picky": events.Delivered})
+	if transfers.Load() != 3 {
+		t.Errorf("%d transfers, want one that failed, its repeat, and the other study's", transfers.Load())
+	}
+	status, body := get(t, d, "/readyz")
+	if status != http.StatusOK || !strings.Contains(body, `"destination picky"`) {
+		t.Errorf("ready %d: %s", status, body)
 	}
 }

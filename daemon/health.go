@@ -36,7 +36,7 @@ func (d *Daemon) Health() Health {
 		asking.Go(func() { roots[i] = place.part() })
 	}
 	asking.Wait()
-	parts = append(parts, roots...)
+	parts = append(append(parts, roots...), d.destinationParts()...)
 	broken := slices.ContainsFunc(parts, func(p Part) bool { return !p.OK })
 	return Health{Ready: !broken, Version: d.deps.Version, Parts: parts}
 }

@@ -38,7 +38,7 @@ func newPost(bus *events.Bus, cfg config.Config) *post {
 func (p *post) Follow(ctx context.Context, destination string, fn func(context.Context, pacs.Parcel, int) error) error {
 	return p.bus.Follow(ctx, feedOf(destination), func(ctx context.Context, notice events.Notice) error {
 		parcel, attempt, err := p.pack(ctx, destination, notice)
-		if err != nil {
+		if err != nil || attempt == 0 {
 			return err
 		}
 		err = fn(ctx, parcel, attempt)
@@ -50,7 +50,9 @@ func (p *post) Follow(ctx context.Context, destination string, fn func(context.C
 }
 
 // pack collects what is known about a finding. attempt counts the attempts that
-// were held against it, as the worklist remembers them.
+// were held against it, as the worklist remembers them, this one included; it is
+// 0 for what was delivered before, and 1 for what was given up and is asked for
+// again.
 func (p *post) pack(ctx context.Context, destination string, notice events.Notice) (pacs.Parcel, int, error) {
 	f := *notice.Finding
 	entry, _, err := p.bus.Entry(ctx, f.StudyInstanceUID)
@@ -58,7 +60,13 @@ func (p *post) pack(ctx context.Context, destination string, notice events.Notic
 		return pacs.Parcel{}, 0, err
 	}
 	attempt := notice.Attempt
-	if d := entry.Deliveries[destination]; d.FindingID == f.ID {
+	switch d := entry.Deliveries[destination]; {
+	case d.FindingID != f.ID:
+	case d.State == events.Delivered:
+		return pacs.Parcel{}, 0, nil
+	case d.State == events.DeliveryFailed:
+		attempt = 1
+	default:
 		attempt = d.Attempts + 1
 	}
 	study, err := p.study(ctx, f)
