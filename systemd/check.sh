@@ -62,6 +62,9 @@ verify with-gpu
 exposure with-gpu 2.0
 stage with-roots roots.conf.example
 verify with-roots
+stage with-port104 port104.conf.example
+verify with-port104
+exposure with-port104 2.0
 
 # In an empty root: the user is made, and the configuration is root's to write
 # and the user's to read.
