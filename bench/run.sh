@@ -20,3 +20,8 @@ else
   echo "no Python with numpy, onnxruntime and pydicom in ${python%/bin/python}: that peer is left out"
 fi
 go run ./bench/endtoend -study "$study" "${peer[@]}" -out bench/results
+if command -v Orthanc >/dev/null && [ -f /usr/share/orthanc/plugins/libOrthancDicomWeb.so ]; then
+  go run ./bench/roundtrip -study "$study" -out bench/results
+else
+  echo "no Orthanc with DICOMweb: the road from the last image to the report in the archive is left out"
+fi
