@@ -110,6 +110,8 @@ func (d *Daemon) destination(name string, c config.Destination) (pacs.Destinatio
 	case "stow":
 		client, err := webDestination(name, c)
 		return &pacs.STOW{Client: client, Kinds: c.Objects}, err
+	case "hl7", "fhir", "ups", "orthanc":
+		return d.annotation(name, c)
 	}
 	return nil, fmt.Errorf("kind %q is unknown", c.Kind)
 }

@@ -189,6 +189,7 @@ func (d *Daemon) Start(ctx context.Context) error {
 		{"the model", d.openModel},
 		{"the live configuration", d.openConfig},
 		{"the destinations", d.openCouriers},
+		{"the alerts", d.openAlerts},
 		{"the receiver", d.openDepot},
 		{"the work loop", d.openWork},
 		{"the http listener", d.openHTTP},

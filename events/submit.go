@@ -11,9 +11,9 @@ import (
 )
 
 // Submit announces a study and gives the job as announced: with its event id
-// and time. Repeating it announces the study anew.
+// and time. Repeating it announces the study anew. A priority that nobody gave
+// stays empty: a message to an order system must not lower one by a guess.
 func (b *Bus) Submit(ctx context.Context, job neurotriage.Job) (neurotriage.Job, error) {
-	job.Priority = or(job.Priority, neurotriage.Routine)
 	if err := job.Check(); err != nil {
 		return job, fmt.Errorf("announcing study %q: %w", job.StudyInstanceUID, err)
 	}

@@ -47,7 +47,7 @@ type mark struct {
 	// Raised is the most urgent disposition that a finding of the study has had,
 	// which is what the label shows; and Priority the highest priority.
 	Raised      neurotriage.Disposition `json:"raised"`
-	Priority    neurotriage.Priority    `json:"priority"`
+	Priority    neurotriage.Priority    `json:"priority,omitempty"` // empty: nobody gave one
 	Probability *float64                `json:"glioma_probability,omitempty"`
 	Threshold   float64                 `json:"threshold"`
 	Model       string                  `json:"model"`
@@ -96,15 +96,14 @@ var priorities = []neurotriage.Priority{"", neurotriage.Routine, neurotriage.Urg
 func marked(p pacs.Parcel, former mark) mark {
 	f := p.Finding
 	m := mark{
-		FindingID: f.ID, Disposition: f.Disposition, Raised: f.Disposition, Priority: p.Priority(),
+		FindingID: f.ID, Disposition: f.Disposition, Raised: f.Disposition, Priority: p.Job.Priority,
 		Threshold: f.Thresholds.GliomaReview, Model: f.Model.Digest, Finished: f.Finished, Notice: "research software; not a diagnosis",
 	}
 	if probability, ok := f.Probabilities[neurotriage.Glioma]; ok {
 		m.Probability = &probability
 	}
-	// The flag is set whatever else is wrong with the study.
-	if f.Flags.GliomaReview {
-		m.Raised = neurotriage.GliomaReview
+	if f.Flags.GliomaReview { // whatever else is wrong with the study
+		m.Raised, m.Priority = neurotriage.GliomaReview, p.Priority()
 	}
 	// Between what could not be read and what was read without a flag the newer
 	// one counts: only what asks for a look stays.
