@@ -133,7 +133,7 @@ type HTTPAuth struct {
 // DICOMweb names the archives an event may point to.
 type DICOMweb struct {
 	Allow    []string           `json:"allow"`    // URL prefixes, each ending with a slash
-	Networks []netip.Prefix     `json:"networks"` // private ones that names in these URLs may lead to
+	Networks []netip.Prefix     `json:"networks"` // private ones that names in URLs may lead to
 	Archives map[string]Archive `json:"archives"`
 }
 

@@ -85,7 +85,8 @@ type DestinationWhen struct {
 	Modalities   []string `json:"modalities"`
 }
 
-// Archive is a DICOMweb archive that needs a login.
+// Archive is a DICOMweb archive of the house: its name may lead to a private
+// network, and it may want a login.
 type Archive struct {
 	URL          string    `json:"url"` // of the service; what lies below it may be read
 	TokenFile    string    `json:"token_file" config:"path,file"`

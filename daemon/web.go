@@ -55,6 +55,9 @@ func newWeb(c config.DICOMweb, limits dicomio.Limits) (*web, error) {
 			login: dicomweb.Options{User: user, Password: password, Token: token, TLS: secure},
 		})
 		w.guard.Allow = append(w.guard.Allow, one.URL)
+		if root, err := url.Parse(one.URL); err == nil {
+			w.guard.Inside = append(w.guard.Inside, root.Hostname())
+		}
 	}
 	return w, nil
 }

@@ -27,6 +27,10 @@ type Guard struct {
 	// to public addresses only. An address that stands in Allow itself needs no
 	// entry here, and localhost none for loopback.
 	Networks []netip.Prefix
+	// Inside are names that may lead to private networks (RFC 1918, RFC 4193)
+	// though Networks does not say so, since an administrator named them as hosts
+	// of the house. Loopback and link-local addresses stay closed to them.
+	Inside []string
 	// AnyAddress lets names lead anywhere: for URLs that an administrator chose,
 	// not a message.
 	AnyAddress bool
@@ -118,7 +122,8 @@ func (g *Guard) addresses(ctx context.Context, host string) ([]netip.Addr, error
 }
 
 func (g *Guard) reachable(host string, address netip.Addr) bool {
-	return g.AnyAddress || public(address) || strings.EqualFold(host, "localhost") && address.IsLoopback() ||
+	inside := func(name string) bool { return strings.EqualFold(name, host) }
+	return g.AnyAddress || public(address) || address.IsPrivate() && slices.ContainsFunc(g.Inside, inside) || strings.EqualFold(host, "localhost") && address.IsLoopback() ||
 		slices.ContainsFunc(g.Networks, func(n netip.Prefix) bool { return n.Contains(address) })
 }
 

@@ -148,6 +148,38 @@ func TestGuardAgainstRebinding(t *testing.T) {
 	}
 }
 
+// TestGuardInside: a host of the house may have a private address, and nothing
+// beyond; a host that a message may name may not. Nobody answers at the private
+// address, so the call is cut short.
+func TestGuardInside(t *testing.T) {
+	for _, c := range []struct {
+		address string
+		inside  []string
+		allowed bool
+	}{
+		{"10.255.255.1", nil, false},
+		{"10.255.255.1", []string{"other.example"}, false},
+		{"10.255.255.1", []string{"PACS.example"}, true},
+		{"127.0.0.1", []string{"pacs.example"}, false},
+		{"169.254.169.254", []string{"pacs.example"}, false},
+		{"::1", []string{"pacs.example"}, false},
+	} {
+		dns := &resolver{answers: map[string][]string{"pacs.example": {c.address}}}
+		guard := &dicomweb.Guard{Allow: []string{"http://pacs.example/"}, Inside: c.inside, Lookup: dns.lookup}
+		client, err := dicomweb.New(dicomweb.Options{Root: "http://pacs.example", Guard: guard, Attempts: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		_, err = client.Search(ctx, nil, "studies")
+		cancel()
+		client.Close()
+		if err == nil || errors.Is(err, dicomweb.ErrNotAllowed) == c.allowed {
+			t.Errorf("%s with %v: %v, want allowed: %v", c.address, c.inside, err, c.allowed)
+		}
+	}
+}
+
 // TestGuardAgainstMixedAnswers: of several addresses only the allowed are dialled.
 func TestGuardAgainstMixedAnswers(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
