@@ -108,7 +108,7 @@ worklist. It is research software: a finding is not a diagnosis.`,
 	a.configFlags(root)
 	root.AddCommand(
 		a.serveCommand(), a.classifyCommand(), a.submitCommand(), a.watchCommand(), a.evaluateCommand(),
-		a.modelCommand(), a.deadletterCommand(), a.redeliverCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(),
+		a.modelCommand(), a.deadletterCommand(), a.redeliverCommand(), a.alertCommand(), a.doctorCommand(), a.configCommand(), a.versionCommand(),
 	)
 	return root
 }
