@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -469,4 +470,49 @@ func peer(t testing.TB, name string) string {
 		t.Skipf("%s is missing (apt-get install dcmtk orthanc)", name)
 	}
 	return path
+}
+
+// With a client authority only certificates of its are let in, whatever title
+// they claim.
+func TestReceiveByTLS(t *testing.T) {
+	h := receiving(t, quickQuiet)
+	cert, key, pool := certificate(t)
+	h.cfg.PACS.Receive.TLS = config.ServerTLS{Cert: cert, Key: key, ClientCA: cert}
+	d := h.start(&runner{})
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	strangerCert, strangerKey, _ := certificate(t)
+	stranger, err := tls.LoadX509KeyPair(strangerCert, strangerKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dial := func(secure *tls.Config) (*dimse.Conn, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		return dimse.Dial(ctx, dimse.ClientOptions{
+			Address: d.Addresses().DICOM, Calling: "MRI1", Called: "NEUROTRIAGE", TLS: secure, Propose: []dimse.Proposal{{SOPClass: dimse.Verification}},
+		})
+	}
+	for name, secure := range map[string]*tls.Config{
+		"no TLS": nil, "no certificate": {RootCAs: pool}, "another's certificate": {RootCAs: pool, Certificates: []tls.Certificate{stranger}},
+		"old TLS": {RootCAs: pool, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
+	} {
+		if conn, err := dial(secure); err == nil {
+			t.Errorf("%s: let in", name)
+			conn.Abort()
+		}
+	}
+	conn, err := dial(&tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Abort()
+	if err := conn.Echo(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if banner := d.Banner(); !strings.Contains(banner, "(TLS)") {
+		t.Errorf("banner %s", banner)
+	}
 }

@@ -35,7 +35,7 @@ func (d *Depot) clearUp(ctx context.Context) {
 // stays, however old it is and however little space is left.
 func (d *Depot) Clear(ctx context.Context) error {
 	for _, old := range d.oldest() {
-		reason := ""
+		var reason string
 		switch {
 		case time.Since(old.last) > d.opts.Keep:
 			reason = "age"

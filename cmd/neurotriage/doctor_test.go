@@ -36,7 +36,7 @@ func anyFile(t *testing.T) []string {
 
 func TestDoctorOnAHealthyMachine(t *testing.T) {
 	report := checkDoctor(t, newBench(t), exitDone, anyFile(t)...)
-	for name, level := range map[string]level{"configuration": fine, "library": fine, "model": fine, "runtime": fine, "nats": amiss, "storage": fine} {
+	for name, level := range map[string]level{"configuration": fine, "library": fine, "model": fine, "runtime": fine, "nats": amiss, "storage": fine, "received images": fine} {
 		if d := find(t, report, name); d.Level != level {
 			t.Errorf("%+v, want %s", d, level)
 		}
@@ -68,6 +68,9 @@ func TestDoctorFindsFaults(t *testing.T) {
 		{"a threshold above the card's", nil, append(anyFile(t), "--set", "model.thresholds.glioma_review=1"), "configuration", broken, "accept_lower_recall"},
 		{"nats that is not there", nil, append(anyFile(t), "--nats", "nats://127.0.0.1:1"), "nats", broken, "start the NATS server"},
 		{"a taken port", nil, append(anyFile(t), "--set", "http.listen="+taken.Addr().String()), "ports", broken, "stop what listens there"},
+		{"the receiver's port is taken", nil, append(anyFile(t), "--set", "pacs.receive.listen="+taken.Addr().String()), "ports", broken, "pacs.receive.listen"},
+		{"no room for images", nil, append(anyFile(t), "--set", "pacs.receive.min_free=1000TB"), "received images", broken, "pacs.receive.min_free"},
+		{"a folder of images that cannot be", nil, append(anyFile(t), "--set", "pacs.receive.dir="+notWritable+"/received"), "received images", broken, "pacs.receive.dir"},
 		{"a root that is missing", nil, append(anyFile(t), "--set", "roots=pacs=/no/such/share"), "root pacs", broken, "mount the share"},
 		{"an empty root", nil, append(anyFile(t), "--set", "roots=pacs="+t.TempDir()), "root pacs", amiss, "unmounted"},
 		{"a state directory below a file", nil, append(anyFile(t), "--set", "state_dir="+notWritable+"/state"), "storage", broken, "state_dir"},

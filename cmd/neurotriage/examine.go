@@ -193,6 +193,9 @@ const leastFree = 2 << 30
 
 func (a *app) examineStorage(_ context.Context, settings config.Config) []diagnosis {
 	lines := []diagnosis{examineState(settings.StateDir)}
+	if r := settings.PACS.Receive; r.Listen != "" || r.STOW {
+		lines = append(lines, examineReceived(settings.ReceivedDir(), int64(r.MinFree)))
+	}
 	names := make([]string, 0, len(settings.Roots))
 	for name := range settings.Roots {
 		names = append(names, name)
@@ -213,17 +216,40 @@ func (a *app) examineStorage(_ context.Context, settings config.Config) []diagno
 	return lines
 }
 
+// examineReceived asks whether images that are sent here find room.
+func examineReceived(dir string, least int64) diagnosis {
+	const name = "received images"
+	there := existing(dir)
+	if err := syscall.Access(there, 2); err != nil { // W_OK
+		return diagnosis{name, broken, fmt.Sprintf("%s cannot be written: %v", dir, err), "give the daemon's user the right to write there, or set pacs.receive.dir"}
+	}
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(there, &disk); err != nil {
+		return diagnosis{name, amiss, fmt.Sprintf("%s: asking for free space: %v", dir, err), "look at the file system"}
+	}
+	free := int64(disk.Bavail) * int64(disk.Bsize) //nolint:unconvert // its type differs between systems
+	if free < least {
+		return diagnosis{name, broken, fmt.Sprintf("%s has %d MB left, pacs.receive.min_free wants %d: senders are turned away", dir, free/1e6, least/1e6),
+			"free space, or move pacs.receive.dir to a larger disk"}
+	}
+	return ok(name, "%s, %d GB free", dir, free>>30)
+}
+
+// existing is the path, or the nearest folder above it that exists.
+func existing(path string) string {
+	for {
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) || path == filepath.Dir(path) {
+			return path
+		}
+		path = filepath.Dir(path)
+	}
+}
+
 // examineState asks whether the state directory, or the nearest folder above it
 // that exists, can be written, and how much room there is.
 func examineState(dir string) diagnosis {
 	const name = "storage"
-	there := dir
-	for {
-		if _, err := os.Stat(there); !errors.Is(err, os.ErrNotExist) || there == filepath.Dir(there) {
-			break
-		}
-		there = filepath.Dir(there)
-	}
+	there := existing(dir)
 	if err := syscall.Access(there, 2); err != nil { // W_OK
 		return diagnosis{name, broken, fmt.Sprintf("state_dir %s cannot be written: %v", dir, err), "give the daemon's user the right to write there, or set state_dir"}
 	}
