@@ -64,7 +64,7 @@ func courier(t *testing.T, options pacs.CourierOptions) (*desk, *pacs.Courier, c
 
 func parcelOf(id string) pacs.Parcel { return pacs.Parcel{Finding: neurotriage.Finding{ID: id}} }
 
-var outage = fmt.Errorf("calling: %w", neurotriage.ErrSurroundings)
+var errOutage = fmt.Errorf("calling: %w", neurotriage.ErrSurroundings)
 
 // TestCourierSettles lists one attempt and what becomes of it.
 func TestCourierSettles(t *testing.T) {
@@ -83,8 +83,8 @@ func TestCourierSettles(t *testing.T) {
 		{"turned away too often", 3, func(context.Context, pacs.Parcel) error { return no }, true, 0, "pacs f failed 3 no"},
 		{"rejected for good", 1, func(context.Context, pacs.Parcel) error { return fmt.Errorf("no: %w", pacs.ErrRejected) }, true, 0,
 			"pacs f failed 1 no: rejected for good"},
-		{"an outage", 1, func(context.Context, pacs.Parcel) error { return outage }, false, time.Second, "pacs f pending 0 calling: surroundings fail"},
-		{"an outage does not use up attempts", 3, func(context.Context, pacs.Parcel) error { return outage }, false, time.Second,
+		{"an outage", 1, func(context.Context, pacs.Parcel) error { return errOutage }, false, time.Second, "pacs f pending 0 calling: surroundings fail"},
+		{"an outage does not use up attempts", 3, func(context.Context, pacs.Parcel) error { return errOutage }, false, time.Second,
 			"pacs f pending 2 calling: surroundings fail"},
 		{"nothing to deliver", 1, func(context.Context, pacs.Parcel) error { return pacs.ErrNothing }, true, 0, ""},
 		{"postponed", 2, func(context.Context, pacs.Parcel) error { return &pacs.Postponed{After: time.Hour, Err: no} }, false, time.Hour,
@@ -127,7 +127,7 @@ func TestCourierPauses(t *testing.T) {
 		d, c, _ := courier(t, pacs.CourierOptions{Metrics: metrics, Destination: deliver(func(context.Context, pacs.Parcel) error {
 			tried = append(tried, time.Since(start))
 			if down {
-				return outage
+				return errOutage
 			}
 			return nil
 		})})
@@ -222,13 +222,13 @@ func TestCourierMetrics(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		answer := outage
+		answer := errOutage
 		d, _, _ := courier(t, pacs.CourierOptions{Metrics: metrics, Destination: deliver(func(context.Context, pacs.Parcel) error { return answer })})
 		for _, c := range []struct {
 			answer error
 			want   map[string]float64
 		}{
-			{outage, map[string]float64{"up": 0, "outage": 1}},
+			{errOutage, map[string]float64{"up": 0, "outage": 1}},
 			{nil, map[string]float64{"up": 1, "outage": 1, "delivered": 1}},
 			{pacs.ErrRejected, map[string]float64{"up": 1, "outage": 1, "delivered": 1, "failed": 1}},
 		} {

@@ -203,8 +203,7 @@ func TestRedirects(t *testing.T) {
 		t.Errorf("the other server was asked for %s with authorization %q", r.URL, r.Header.Get("Authorization"))
 	}))
 	defer secret.Close()
-	var friendly *httptest.Server
-	friendly = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	friendly := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "" {
 			t.Error("credentials were shown to another origin")
 		}

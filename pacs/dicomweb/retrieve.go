@@ -76,7 +76,7 @@ func parts(response *http.Response) iter.Seq2[io.Reader, error] {
 		reader := multipart.NewReader(response.Body, params["boundary"])
 		for {
 			part, err := reader.NextRawPart()
-			if err == io.EOF { //nolint:errorlint // the end; one inside another error is a body cut off
+			if err == io.EOF { // the end; one inside another error is a body cut off
 				return
 			}
 			if err != nil {
