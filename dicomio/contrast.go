@@ -26,10 +26,9 @@ var (
 // contrastOf decides between T1 and T1 with contrast. Only a T1 with contrast can
 // clear a study, so a description that denies the agent wins over a header that
 // names one: headers are often filled in for a whole examination.
-func contrastOf(e evidence) agent {
-	recorded := e.agentPresent || !noAgent.MatchString(e.agent)
-	without := firstMatch(withoutWord, e.series, e.protocol)
-	with := firstMatch(withWord, e.series, e.protocol)
+func contrastOf(e evidence, said spoken) agent {
+	recorded := e.agentPresent || !said.noAgent
+	with, without := said.with, said.without
 	switch {
 	case e.agentDenied:
 		return agent{why: "the header says that no contrast agent was administered"}

@@ -19,13 +19,16 @@ type verdict struct {
 
 // eligible judges one image by its headers. The first thing that speaks against
 // it decides.
-func eligible(e evidence, use neurotriage.IntendedUse) verdict {
-	use = orDefaultUse(use)
+func (a *assessor) eligible(e evidence) verdict {
+	use := a.use
 	if why := notAnImage(e, use.Modality); why != "" {
 		return verdict{sequence: neurotriage.UnknownSequence, why: why}
 	}
-	kind := sequenceOf(e)
-	part := regionOf(e, use.BodyPart)
+	said, ok := a.hear(e)
+	if !ok {
+		return verdict{sequence: neurotriage.UnknownSequence, why: fmt.Sprintf("images of one series are described in more than %d ways", maxTexts)}
+	}
+	kind, part := sequenceOf(e, said), said.part
 	switch {
 	case part.contradiction != "":
 		return verdict{sequence: kind.sequence, why: part.contradiction}
@@ -41,7 +44,7 @@ func eligible(e evidence, use neurotriage.IntendedUse) verdict {
 	}
 	why := kind.why
 	if kind.sequence == neurotriage.T1 {
-		agent := contrastOf(e)
+		agent := contrastOf(e, said)
 		if agent.given {
 			kind.sequence = neurotriage.T1C
 		}
@@ -133,14 +136,14 @@ var modalities = map[string]string{
 // out of a series whose other images may, with a warning; what remains is
 // returned.
 func judgeSeries(series *neurotriage.Series, group []*instance, use neurotriage.IntendedUse) []*instance {
-	known := map[evidence]verdict{}
+	known, assessor := map[evidence]verdict{}, newAssessor(use)
 	var kept, damaged []*instance // damaged headers say too little: the series speaks for them
 	var refused []verdict
 	kinds := map[neurotriage.SequenceKind]verdict{}
 	for _, i := range group {
 		v, seen := known[i.evidence]
 		if !seen {
-			v = eligible(i.evidence, use)
+			v = assessor.eligible(i.evidence)
 			known[i.evidence] = v
 		}
 		if i.damaged != nil && !v.eligible {

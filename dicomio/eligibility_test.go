@@ -122,7 +122,7 @@ func TestEligible(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			got := eligible(c.evidence, neurotriage.IntendedUse{})
+			got := newAssessor(neurotriage.IntendedUse{}).eligible(c.evidence)
 			if got.eligible != c.eligible || got.sequence != c.sequence || !strings.Contains(got.why, c.why) || got.why == "" {
 				t.Errorf("got %v %s because %s\nwant %v %s because … %s …", got.eligible, got.sequence, got.why, c.eligible, c.sequence, c.why)
 			}
@@ -170,7 +170,7 @@ func TestContrastWords(t *testing.T) {
 	}
 	for want, texts := range cases {
 		for _, text := range texts {
-			if got := contrastOf(evidence{series: text}); got.given != want {
+			if got := contrastOf(evidence{series: text}, heardIn(evidence{series: text}, "brain")); got.given != want {
 				t.Errorf("%q: contrast %v (%s), want %v", text, got.given, got.why, want)
 			}
 		}
@@ -194,7 +194,7 @@ func TestIntendedUse(t *testing.T) {
 		{"a model of CT reads no MR", neurotriage.IntendedUse{Modality: "CT"}, head(func(*evidence) {}), false},
 	}
 	for _, c := range cases {
-		if got := eligible(c.evidence, c.use); got.eligible != c.want {
+		if got := newAssessor(c.use).eligible(c.evidence); got.eligible != c.want {
 			t.Errorf("%s: got %v (%s), want %v", c.name, got.eligible, got.why, c.want)
 		}
 	}
@@ -209,7 +209,7 @@ func TestWhyQuotesNoFreeText(t *testing.T) {
 		head(func(e *evidence) { e.series, e.bodyPart = "T1 Smith", "" }),
 		byText("Smith mprage"),
 	} {
-		if why := eligible(e, neurotriage.IntendedUse{}).why; strings.Contains(strings.ToLower(why), "smith") {
+		if why := newAssessor(neurotriage.IntendedUse{}).eligible(e).why; strings.Contains(strings.ToLower(why), "smith") {
 			t.Errorf("why quotes free text: %s", why)
 		}
 	}

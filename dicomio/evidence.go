@@ -53,12 +53,12 @@ var (
 )
 
 func readEvidence(r *reader) evidence {
-	joined := func(t tag.Tag) string { return strings.ToUpper(strings.Join(r.values(t), `\`)) }
+	joined := func(t tag.Tag) string { return clip(strings.ToUpper(strings.Join(r.values(t), `\`))) }
 	e := evidence{
 		modality: strings.ToUpper(r.ascii(tag.Modality)),
 		samples:  r.integer(tag.SamplesPerPixel, 1), photometric: r.ascii(tag.PhotometricInterpretation),
 		imageType: joined(tag.ImageType),
-		bodyPart:  strings.ToUpper(r.ascii(tag.BodyPartExamined)),
+		bodyPart:  clip(strings.ToUpper(r.ascii(tag.BodyPartExamined))),
 		series:    r.text(tag.SeriesDescription), protocol: r.text(tag.ProtocolName), study: r.text(tag.StudyDescription),
 		scanning: joined(tag.ScanningSequence), variant: joined(tag.SequenceVariant), options: joined(tag.ScanOptions),
 		acquisitionType:     strings.ToUpper(r.ascii(tag.MRAcquisitionType)),
@@ -73,7 +73,7 @@ func readEvidence(r *reader) evidence {
 			r.present(tagContrastUsage),
 	}
 	if e.bodyPart == "" {
-		e.bodyPart = strings.ToUpper(r.within(tag.AnatomicRegionSequence, tagCodeMeaning))
+		e.bodyPart = clip(strings.ToUpper(r.within(tag.AnatomicRegionSequence, tagCodeMeaning)))
 	}
 	if e.te == 0 {
 		e.te = r.number(tagEffectiveEcho, 0)

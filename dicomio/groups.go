@@ -52,6 +52,7 @@ func flattened(item []*dicom.Element) level {
 // groups are the levels of one data set.
 type groups struct {
 	top, shared level
+	blocks      []map[reserved]uint16 // of shared and top
 	perFrame    []*dicom.SequenceItemValue
 	decoder     textDecoder
 }
@@ -64,6 +65,7 @@ func newGroups(data dicom.Dataset, decoder textDecoder) *groups {
 	if el := g.top[tag.PerFrameFunctionalGroupsSequence]; el != nil {
 		g.perFrame = items(el)
 	}
+	g.blocks = []map[reserved]uint16{blocksOf(g.shared), blocksOf(g.top)}
 	return g
 }
 
@@ -74,11 +76,13 @@ func (g *groups) dataset() *reader { return &reader{levels: []level{g.top}, deco
 // frame reads frame n, from 0. What a group says goes before the data set, which
 // then says MIXED or nothing (PS3.3 C.8.13.1).
 func (g *groups) frame(n int) *reader {
-	r := &reader{levels: []level{g.shared, g.top}, decoder: g.decoder}
-	if n < len(g.perFrame) {
-		r.levels = []level{flattened(elementsOf(g.perFrame[n])), g.shared, g.top}
+	if n >= len(g.perFrame) {
+		return &reader{levels: []level{g.shared, g.top}, blocks: g.blocks, decoder: g.decoder}
 	}
-	return r
+	own := flattened(elementsOf(g.perFrame[n]))
+	return &reader{
+		levels: []level{own, g.shared, g.top}, blocks: append([]map[reserved]uint16{blocksOf(own)}, g.blocks...), decoder: g.decoder,
+	}
 }
 
 // frames reads what the groups say of each frame, as far as there are frames.

@@ -132,9 +132,9 @@ func readAsStudy(ctx context.Context, file []byte) error {
 // after another, so that making them costs no memory that counts.
 func hostile() iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
-		for n, part := range []iter.Seq2[string, []byte]{structures(), bombs(), compressionBombs(), absurdities(), damages()} {
+		for n, part := range []iter.Seq2[string, []byte]{structures(), bombs(), compressionBombs(), hordes(), absurdities(), damages()} {
 			for name, file := range part {
-				if n < 3 {
+				if n < 4 {
 					runtime.GC() // what was made for the file before is not the reader's
 				}
 				if !yield(name, file) {
@@ -282,23 +282,38 @@ func zeros(megabytes, n int) []byte {
 	return out.Bytes()
 }
 
-// damages are sound files that are cut, or have one byte flipped.
+// damages are sound files that are cut, or have one byte or bit flipped.
 func damages() iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
 		enhanced, _ := encapsulatedFrames()
-		for name, file := range map[string][]byte{"native": sound().Data, "enhanced RLE": enhanced.Data} {
+		series := kit.Series{Images: kit.Heads(1, 16, 12), Syntax: kit.Deflated}
+		deflated := kit.Study{Series: []kit.Series{series}}.Files()[0].Data
+		series.Syntax = kit.ImplicitLittle
+		implicit := kit.Study{Series: []kit.Series{series}}.Files()
+		for name, file := range map[string][]byte{
+			"native": sound().Data, "enhanced RLE": enhanced.Data, "deflated": deflated, "implicit": implicit[0].Data, "archive": kit.ZipFiles(implicit),
+		} {
 			for n := 0; n < len(file); n += 64 {
 				if !yield(fmt.Sprintf("%s, cut at byte %d", name, n), file[:n]) {
 					return
 				}
 			}
 		}
-		small := kit.Study{Series: []kit.Series{{Syntax: kit.RLE, Images: kit.Heads(1, 4, 4)}}}.Files()[0].Data
-		for n := range small {
-			flipped := bytes.Clone(small)
-			flipped[n] ^= 0xFF
-			if !yield(fmt.Sprintf("byte %d flipped", n), flipped) {
-				return
+		small := kit.Series{Syntax: kit.RLE, Images: kit.Heads(1, 4, 4)}
+		frames := kit.Series{Enhanced: true, Parts: 2, Images: kit.Heads(4, 2, 2)}
+		frames.Images[0].Extra = []kit.Element{kit.Macro(0x2005140F, philips{ss: 2}.private(0x10)...)}
+		for name, file := range map[string][]byte{
+			"RLE": kit.Study{Series: []kit.Series{small}}.Files()[0].Data, "a part of an image": kit.Study{Series: []kit.Series{frames}}.Files()[0].Data,
+			"archive": kit.ZipFiles(implicit),
+		} {
+			for n := range file {
+				for _, flip := range []byte{0xFF, 1 << (n % 8)} {
+					flipped := bytes.Clone(file)
+					flipped[n] ^= flip
+					if !yield(fmt.Sprintf("%s, byte %d flipped by %02x", name, n, flip), flipped) {
+						return
+					}
+				}
 			}
 		}
 	}

@@ -25,7 +25,7 @@ type input struct {
 
 func newInput(src io.Reader, size int64) *input {
 	at, _ := src.(io.ReaderAt)
-	return &input{src: src, at: at, size: size, window: make([]byte, windowBytes)}
+	return &input{src: src, at: at, size: size}
 }
 
 // errTruncated marks that the file ends before what it announces.
@@ -36,6 +36,9 @@ var errTruncated = errors.New("the file ends too early")
 func (in *input) fill(n int) error {
 	if in.w-in.r >= n {
 		return nil
+	}
+	if in.window == nil { // who only reads at offsets needs none
+		in.window = make([]byte, windowBytes)
 	}
 	copy(in.window, in.window[in.r:in.w])
 	in.w -= in.r

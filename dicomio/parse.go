@@ -60,6 +60,7 @@ func metaFor(layout syntax) []byte {
 // reader looks values up in a data set, level by level.
 type reader struct {
 	levels  []level
+	blocks  []map[reserved]uint16 // of private creators, level by level
 	decoder textDecoder
 }
 
@@ -128,7 +129,19 @@ func (r *reader) ascii(t tag.Tag) string {
 // backslashes before decoding, which is undone: in some character sets a
 // backslash is half a letter (PS3.5 6.1.2.5).
 func (r *reader) text(t tag.Tag) string {
-	return strings.TrimSpace(r.decoder.decode(strings.Join(r.values(t), `\`)))
+	raw := strings.Join(r.values(t), `\`)
+	return strings.TrimSpace(r.decoder.decode(raw[:min(len(raw), maxTextBytes)]))
+}
+
+// maxTextBytes is how much of a text is looked at. Names and descriptions have some
+// hundred characters at most by the standard (PS3.5 6.2).
+const maxTextBytes = 1024
+
+func clip(text string) string {
+	if len(text) <= maxTextBytes {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxTextBytes], "")
 }
 
 // numbers gives DS and IS values, and binary numbers. Unreadable values are NaN.

@@ -22,11 +22,35 @@ const (
 // lastBlock bounds the search for a creator: real files use the first few blocks.
 const lastBlock = 0x1F
 
+// reserved is a creator's block in a group.
+type reserved struct {
+	group   uint16
+	creator string
+}
+
+// blocksOf finds the blocks that creators reserved among some elements, or nil.
+func blocksOf(l level) map[reserved]uint16 {
+	var blocks map[reserved]uint16
+	for t, el := range l {
+		if t.Group%2 == 0 || t.Element < 0x10 || t.Element > lastBlock {
+			continue
+		}
+		name := (&reader{levels: []level{{t: el}}}).ascii(t)
+		if blocks == nil {
+			blocks = map[reserved]uint16{}
+		}
+		if at, taken := blocks[reserved{t.Group, name}]; !taken || t.Element < at {
+			blocks[reserved{t.Group, name}] = t.Element
+		}
+	}
+	return blocks
+}
+
 // private gives the tag of a private element by its place in the creator's block,
 // or zero where the creator has none.
 func (r *reader) private(group uint16, creator string, low uint16) tag.Tag {
-	for block := uint16(0x10); block <= lastBlock; block++ {
-		if r.ascii(tag.Tag{Group: group, Element: block}) == creator {
+	for _, blocks := range r.blocks {
+		if block, ok := blocks[reserved{group, creator}]; ok {
 			return tag.Tag{Group: group, Element: block<<8 | low}
 		}
 	}

@@ -17,15 +17,15 @@ type kind struct {
 // sequenceOf decides which contrast an MR image shows. What a header field says
 // by definition counts before descriptions; T1 must not be contradicted by the
 // timing; what nothing names is unknown, and never read.
-func sequenceOf(e evidence) kind {
+func sequenceOf(e evidence, said spoken) kind {
 	if k, ok := byImageType(e); ok {
 		return k
 	}
-	if k, ok := byHeader(e); ok {
+	if k, ok := byHeader(e, said); ok {
 		return k
 	}
 	timing := byTiming(e)
-	described, word := byWords(e)
+	described, word := said.sequence, said.word
 	switch {
 	case described == "" && timing == neurotriage.T1:
 		return kind{timing, timingText(e) + " make a T1"}
@@ -138,7 +138,7 @@ var sequenceNames = []struct {
 }
 
 // byHeader looks at fields that define the sequence.
-func byHeader(e evidence) (kind, bool) {
+func byHeader(e evidence, said spoken) (kind, bool) {
 	if e.diffusion {
 		return kind{neurotriage.Diffusion, "a diffusion b-value is given"}, true
 	}
@@ -148,7 +148,12 @@ func byHeader(e evidence) (kind, bool) {
 	if hasValue(e.scanning, "EP") {
 		return kind{neurotriage.EchoPlanar, "scanning sequence EP: echo planar imaging"}, true
 	}
-	name := strings.ToLower(e.sequenceName)
+	return said.pulse, said.named
+}
+
+// byPulse knows vendors' names of pulse sequences.
+func byPulse(name string) (kind, bool) {
+	name = strings.ToLower(name)
 	for _, s := range sequenceNames {
 		if s.pattern.MatchString(name) {
 			return kind{s.sequence, "pulse sequence name: " + s.why}, true

@@ -1,5 +1,7 @@
 package dicomio
 
+import "github.com/suyashkumar/dicom/pkg/tag"
+
 // The value representations of PS3.5 table 6.2-1, by how they are treated.
 
 // shortVR reports VRs whose explicit length has 16 bits (PS3.5 table 7.1-2).
@@ -80,4 +82,16 @@ func wantedSequence(t uint32) bool {
 		return true
 	}
 	return false
+}
+
+// dictionaryVR gives the VR of implicit elements (PS3.6), UN for unknown ones.
+func dictionaryVR(t uint32) string {
+	if isPixels(t) {
+		return "OW"
+	}
+	info, err := tag.Find(tag.Tag{Group: uint16(t >> 16), Element: uint16(t)})
+	if err != nil || len(info.VRs) == 0 {
+		return "UN"
+	}
+	return info.VRs[0]
 }

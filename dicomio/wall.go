@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/suyashkumar/dicom/pkg/tag"
-
 	"neurotriage"
 )
 
@@ -394,15 +392,3 @@ func isPixels(t uint32) bool {
 }
 
 func isUpper(b byte) bool { return b >= 'A' && b <= 'Z' }
-
-// dictionaryVR gives the VR of implicit elements (PS3.6), UN for unknown ones.
-func dictionaryVR(t uint32) string {
-	if isPixels(t) {
-		return "OW"
-	}
-	info, err := tag.Find(tag.Tag{Group: uint16(t >> 16), Element: uint16(t)})
-	if err != nil || len(info.VRs) == 0 {
-		return "UN"
-	}
-	return info.VRs[0]
-}
