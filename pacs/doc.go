@@ -1,15 +1,16 @@
-// Package pacs is the loading dock: studies come in from systems that speak
-// DICOM, and findings go out to archives and worklists.
+// Package pacs is the loading dock: it takes studies in from systems that speak
+// DICOM, and brings findings out to them.
 //
-// In: a [Receiver] takes objects by C-STORE, a [Depot] keeps them and announces a
-// study once it is complete, a [Watch] does so for folders that others fill.
-// What was answered with success is on the disk; what is not read is not removed.
+// In: a [Receiver] stands in front of a [Depot], which keeps objects until their
+// study has been read and announces each study when it is complete; a [Watch] does
+// the same for folders that others fill. Out: a [Courier] carries the findings of
+// its feed to one [Destination].
 //
-// Out: a [Courier] brings the findings of one feed to one [Destination]. Each has
-// its own, so that one that is dead holds up no other; what it could not deliver
-// waits, and what is delivered twice leaves the receiver as it was. [CStore] and
-// [STOW] carry DICOM objects, pacs/annotate messages and labels.
+// Promises: what [Depot.Store] has taken survives the end of the process at any
+// instant; every study that came is announced, after each change; nothing is
+// removed before it has been read; a destination that is away holds up no other.
+// DESIGN.md tells how.
 //
-// DESIGN.md tells the walk of an image in, that of a finding out, and which test
-// holds each promise.
+// The package exports more names than the house's limit of twenty: it has two
+// directions, whose parts the daemon wires one by one.
 package pacs
