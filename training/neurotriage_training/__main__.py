@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from . import plans, train
+from . import plans
 
 
 def parser() -> argparse.ArgumentParser:
@@ -21,15 +21,17 @@ def parser() -> argparse.ArgumentParser:
     ):
         one = commands.add_parser(name, help=text)
         one.add_argument("--data", type=Path, required=True, help="folder with manifest.csv, or one folder per class")
-        one.add_argument("--weights", type=Path, help="state dict or checkpoint to start from")
-        one.add_argument("--run", type=Path, help="checkpoints and caches (default training/runs/first)")
+        one.add_argument(
+            "--weights", type=Path, help="checkpoint to start each network from, instead of the start without labels"
+        )
+        one.add_argument("--run", type=Path, help="checkpoints and caches (default training/runs/second)")
         one.add_argument("--model", type=Path, help="where model.onnx goes (default classifier/model)")
         one.add_argument("--results", type=Path, help="where figures go (default training/results)")
         one.add_argument("--document", type=Path, help="the model card in words (default docs/MODEL_CARD.md)")
         one.add_argument(
             "--foreign", type=Path, nargs="*", default=[], help="DICOM folders of other bodies and modalities"
         )
-        one.add_argument("--threads", type=int, default=2, help="the shipped weights were made with 2")
+        one.add_argument("--threads", type=int, default=1, help="the shipped weights were made with 1")
         one.add_argument("--tiny", action="store_true", help="a run of seconds that exercises everything")
         one.add_argument("--without-atlas", action="store_true", help="train without the healthy volumes")
     one = commands.add_parser("evaluate", help="a model file on pictures in one folder per class, as JSON")
@@ -45,10 +47,10 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _stages(arguments: argparse.Namespace) -> tuple[train.Plan, ...]:
-    if arguments.tiny:
-        return plans.tiny()
-    return tuple(replace(p, threads=arguments.threads, atlas=not arguments.without_atlas) for p in plans.FIRST)
+def _whole(arguments: argparse.Namespace) -> plans.Whole:
+    whole = plans.tiny() if arguments.tiny else plans.SECOND
+    fold = replace(whole.fold, threads=arguments.threads, atlas=whole.fold.atlas and not arguments.without_atlas)
+    return replace(whole, fold=fold)
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -59,19 +61,19 @@ def _train(arguments: argparse.Namespace) -> int:
         **{name: value for name in ("run", "model", "results", "document") if (value := getattr(arguments, name))},
         foreign=tuple(arguments.foreign),
     )
-    stages = _stages(arguments)
-    if not arguments.without_atlas and not arguments.tiny and len(pools.atlases()) < 2:
+    whole = _whole(arguments)
+    if whole.fold.atlas and len(pools.atlases()) < 2:
         print(
             "the healthy volumes that train as normals are missing; "
             "run training/setup.sh --atlas, or pass --without-atlas for another model",
             file=sys.stderr,
         )
         return 2
-    slices = data.load(arguments.data)
-    history = ship.learn(stages, slices, places, arguments.weights)
-    if arguments.command != "train":
-        summary = ship.finish(stages, slices, places, history)
-        print(json.dumps(summary["headline"], indent=2))
+    work = ship.Work(places, whole, data.load(arguments.data))
+    if arguments.command in {"train", "ship"}:
+        ship.learn(work, arguments.weights)
+    if arguments.command in {"export", "ship"}:
+        print(json.dumps(ship.finish(work)["headline"], indent=2))
     return 0
 
 

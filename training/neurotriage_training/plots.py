@@ -37,7 +37,7 @@ def _save(figure: Any, path: Path) -> None:
 def confusion(path: Path, counts: list[list[int]]) -> None:
     table = np.asarray(counts, dtype=np.float64)
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-    figure, axes = _axes("Test fold, slices, arg-max", "predicted", "truth")
+    figure, axes = _axes("Slices out of fold, arg-max", "predicted", "truth")
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(len(LABELS)), LABELS)
     axes.set_yticks(range(len(LABELS)), LABELS)
@@ -58,7 +58,7 @@ def reliability(path: Path, p: npt.NDArray[np.float64], labels: npt.NDArray[np.i
     confidence, right = p.max(axis=1), p.argmax(axis=1) == labels
     which = np.minimum((confidence * bins).astype(int), bins - 1)
     used = [b for b in range(bins) if (which == b).any()]
-    figure, axes = _axes("Reliability, test fold", "confidence", "share right")
+    figure, axes = _axes("Reliability, out of fold", "confidence", "share right")
     axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
     axes.bar(
         [confidence[which == b].mean() for b in used],
@@ -72,7 +72,7 @@ def reliability(path: Path, p: npt.NDArray[np.float64], labels: npt.NDArray[np.i
 
 
 def sweep(path: Path, rows: list[dict[str, float]], chosen: float) -> None:
-    figure, axes = _axes("Stand-in studies of the test fold", "threshold on the study's p(glioma)", "share flagged")
+    figure, axes = _axes("Stand-in studies, out of fold", "threshold on the study's p(glioma)", "share flagged")
     at = [row["threshold"] for row in rows]
     axes.plot(at, [row["glioma_flagged"] for row in rows], label="glioma studies")
     axes.plot(at, [row["others_flagged"] for row in rows], label="other studies")
@@ -81,16 +81,22 @@ def sweep(path: Path, rows: list[dict[str, float]], chosen: float) -> None:
     _save(figure, path)
 
 
-def curves(path: Path, history: list[dict[str, float]]) -> None:
+def roc(path: Path, classes: dict[str, dict[str, Any]]) -> None:
+    figure, axes = _axes("One class against the others, slices out of fold", "false positives", "true positives")
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
+    for name, curve in classes.items():
+        axes.plot(
+            np.linspace(0, 1, len(curve["true_positive"])), curve["true_positive"], label=f"{name} {curve['area']:.3f}"
+        )
+    axes.legend(title="area")
+    _save(figure, path)
+
+
+def curves(path: Path, history: dict[str, list[dict[str, float]]]) -> None:
+    """Loss of each fold's network; fold 0 is the shipped one."""
     figure, axes = _axes("Training", "epoch", "loss (augmented, unweighted)")
-    at = range(1, len(history) + 1)
-    axes.plot(at, [record["loss"] for record in history], label="loss")
-    other = axes.twinx()
-    other.set_ylabel("share")
-    other.plot(at, [record["accuracy"] for record in history], color="tab:green", label="accuracy, augmented")
-    watched = [(i, r["watched_macro_recall"]) for i, r in zip(at, history) if "watched_macro_recall" in r]
-    if watched:
-        other.plot(*zip(*watched), "o-", color="tab:red", label="macro recall, calibration fold")
-    other.set_ylim(0, 1)
-    other.legend(loc="center right")
+    for fold, records in history.items():
+        label = "shipped" if fold == "0" else f"without fold {fold}"
+        axes.plot(range(1, len(records) + 1), [record["loss"] for record in records], label=label)
+    axes.legend()
     _save(figure, path)

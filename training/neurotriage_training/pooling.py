@@ -32,9 +32,14 @@ def softmax(logits: npt.ArrayLike, temperature: float = 1.0) -> Floats:
 
 def smoothed(probabilities: Floats, width: int) -> Floats:
     """Centred running mean over slices; at the ends the window is cut, not padded."""
-    reach = width // 2
-    count = len(probabilities)
-    return np.stack([probabilities[max(0, i - reach) : min(count, i + reach + 1)].mean(axis=0) for i in range(count)])
+    reach, count = width // 2, len(probabilities)
+    total, rows = np.zeros_like(probabilities), np.zeros((count, 1))
+    for step in range(-reach, reach + 1):
+        low, high = max(0, -step), min(count, count - step)
+        if low < high:
+            total[low:high] += probabilities[low + step : high + step]
+            rows[low:high] += 1
+    return np.asarray(total / rows)
 
 
 def pool(probabilities: Floats, rule: Pooling) -> Floats:

@@ -1,19 +1,37 @@
-"""The whole way: stages of training, calibration, test, export, results, model card."""
+"""The whole way: a start without labels, five networks out of fold, the shipped one, results, model card."""
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from . import LABELS, data, export, metrics, pools, probes, release, results, tables, train
-from .model import SliceClassifier
+from . import (
+    LABELS,
+    data,
+    export,
+    leakage,
+    nested,
+    outoffold,
+    plans,
+    pools,
+    pretrain,
+    probes,
+    release,
+    results,
+    similar,
+    tables,
+    train,
+)
+from . import reference as references
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+PROTOCOL = "training/PROTOCOL-SECOND.md"
 
 
 @dataclass(frozen=True)
@@ -21,7 +39,7 @@ class Places:
     """Where things are read and written; the defaults are the repository's own."""
 
     data: Path
-    run: Path = REPOSITORY / "training" / "runs" / "first"
+    run: Path = REPOSITORY / "training" / "runs" / "second"
     model: Path = REPOSITORY / "classifier" / "model"
     results: Path = REPOSITORY / "training" / "results"
     document: Path = REPOSITORY / "docs" / "MODEL_CARD.md"
@@ -33,106 +51,118 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def learn(
-    stages: tuple[train.Plan, ...], slices: list[data.Slice], places: Places, weights: Path | None
-) -> list[dict[str, float]]:
-    """Run all stages, each from the running average of the one before; what is done already is not repeated."""
-    constants = stages[0].recipe
-    training = release.folds(slices, release.TRAINING)
-    drawn_from = pools.build(training, constants, places.run / "cache", _key(slices), stages[0].atlas)
-    say("pools: " + ", ".join(f"{name} {len(pool)}" for name, pool in drawn_from.items()))
-    calibration = _part(places, slices, release.CALIBRATION, stages[-1])
-    watch = (torch.from_numpy(calibration.x), calibration.labels)
-    history: list[dict[str, float]] = []
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    for number, plan in enumerate(stages, start=1):
-        trainer = train.Trainer(plan, places.run / f"stage{number}", device)
-        if not trainer.restore() and weights is not None:
-            train.start_from(trainer, weights)
-        say(f"stage {number} of {len(stages)}: {plan.last - trainer.epoch} epochs to go")
-        train.fit(trainer, drawn_from, watch)
-        history += [record | {"stage": float(number)} for record in trainer.history]
-        weights = trainer.run / "checkpoint.pt"
-    return history
+@dataclass
+class Work:
+    """The slices, the plans and the folders of one run."""
+
+    places: Places
+    plan: plans.Whole
+    slices: list[data.Slice]
+
+    @property
+    def folds(self) -> list[int]:
+        return sorted({s.fold for s in self.slices})
+
+    @property
+    def key(self) -> str:
+        return data.digest(self.slices)[7:19]
+
+    def everything(self) -> pools.Pools:
+        plan = self.plan.fold
+        return pools.build(self.slices, plan.recipe, self.places.run / "cache", self.key, plan.atlas)
+
+    def part(self, fold: int) -> tables.Part:
+        plan, name = self.plan.fold, f"fold{fold}-{self.plan.fold.size}-{self.key}"
+        return tables.load_part(
+            self.places.run / "cache", release.folds(self.slices, (fold,)), plan.recipe, plan.size, name
+        )
+
+    def of_fold(self, fold: int) -> Path:
+        return self.places.run / (f"fold{fold}" if fold else "shipped")
 
 
-def _key(slices: list[data.Slice]) -> str:
-    return data.digest(slices)[7:19]
+def learn(work: Work, weights: Path | None) -> None:
+    """Train what is not trained yet: the start, one network a fold, the shipped one."""
+    everything = work.everything()
+    say("pools: " + ", ".join(f"{name} {len(pool)}" for name, pool in everything.items()))
+    start = weights
+    if start is None and work.plan.start is not None:
+        start = pretrain.run(work.plan.start, everything, work.places.run / "start.pt")
+    for fold in [*work.folds, outoffold.ALL]:
+        say(f"fold {fold}: {len(work.folds) - 1} others train" if fold else "the shipped weights: all folds train")
+        outoffold.fit(work.plan.fold, fold, everything, work.slices, work.of_fold(fold), start)
 
 
-def _part(places: Places, slices: list[data.Slice], folds: tuple[int, ...], plan: train.Plan) -> tables.Part:
-    name = f"{'-'.join(map(str, folds))}-{plan.size}-{_key(slices)}"
-    return tables.load_part(places.run / "cache", release.folds(slices, folds), plan.recipe, plan.size, name)
+def answers(work: Work) -> list[nested.Fold]:
+    """What each fold's network says of its fold; asked once, then kept."""
+    found = []
+    for number in work.folds:
+        part, path = work.part(number), work.of_fold(number) / "answers.npz"
+        fold = outoffold.stored(path, number, part)
+        if fold is None:
+            say(f"asking the network of fold {number}")
+            network = outoffold.network(work.of_fold(number), work.plan.fold)
+            fold = outoffold.asked(network, work.plan.fold, number, work.slices, part)
+            outoffold.store(path, fold)
+        found.append(fold)
+    return found
 
 
-def load_model(places: Places, stages: tuple[train.Plan, ...]) -> SliceClassifier:
-    """The running average at the end of the last stage."""
-    stored = torch.load(places.run / f"stage{len(stages)}" / "checkpoint.pt", map_location="cpu", weights_only=False)
-    model = SliceClassifier(stages[-1].dropout)
-    model.load_state_dict(stored["average"])
-    return model.eval()
-
-
-def finish(
-    stages: tuple[train.Plan, ...], slices: list[data.Slice], places: Places, history: list[dict[str, float]]
-) -> dict[str, Any]:
-    """Freeze everything on fold 2, look at fold 1 once, write model, results and card. Returns the summary."""
-    plan = stages[-1]
-    model = load_model(places, stages)
-    say("out-of-domain constants")
-    foreign = release.foreign_constants(
-        model, release.folds(slices, release.TRAINING), plan.recipe, plan.size, plan.atlas
-    )
+def finish(work: Work) -> dict[str, Any]:
+    """Figures out of fold, the shipped file with its card, results and the card in words."""
+    places, plan = work.places, work.plan.fold
+    folds = answers(work)
+    say("figures out of fold")
+    judgements = nested.judged(folds)
+    evaluation: dict[str, Any] = {
+        "out_of_fold": {"slices": nested.slice_figures(judgements), "studies": nested.study_figures(judgements)},
+        "leakage": leaks(work),
+    }
+    chosen = nested.calibrated(folds)
+    say("the shipped weights")
+    model = outoffold.network(work.of_fold(outoffold.ALL), plan)
+    foreign = release.foreign_constants(model, work.slices, plan.recipe, plan.size, plan.atlas)
     made, content = release.exported(model, foreign, plan.size)
-    calibration = _part(places, slices, release.CALIBRATION, plan)
-    scores = tables.score(content, calibration)
-    chosen = release.calibrated(calibration, scores)
-    say("test")
-    test = _part(places, slices, release.TEST, plan)
-    test_scores = tables.score(content, test)
-    evaluation = figures(calibration, scores, test, test_scores, chosen) | outside(
-        places, content, scores, chosen, plan
-    )
-    evaluation["onnx_difference"] = export.agree(model, content, test.x[:16])
-    record = release.training_record(plan, slices, train.weights_digest(model), "training/PROTOCOL.md")
-    record |= {"epochs": sum(s.last for s in stages), "slices_seen": sum(s.last * s.steps * s.batch for s in stages)}
+    evaluation["these_weights"] = these_weights(work, folds, content, chosen)
+    evaluation["reference"] = references.of(folds, chosen.temperature)
+    record = release.training_record(plan, work.slices, train.weights_digest(model), PROTOCOL)
+    record |= {"epochs": plan.last, "slices_seen": plan.last * plan.steps * plan.batch, "start": work.plan.told()}
     model_card = release.model_card(chosen, plan, record, card_evaluation(evaluation))
     final = export.finish(made, model_card)
     export.write(places.model, final, model_card)
-    results.write_predictions(places.results, "calibration", calibration, scores, chosen)
-    results.write_predictions(places.results, "test", test, test_scores, chosen)
-    return results.write(places.results, places.document, model_card, final, evaluation, history)
+    results.write_predictions(places.results, judgements)
+    history = {str(f): json.loads((work.of_fold(f) / "history.json").read_text()) for f in [*work.folds, outoffold.ALL]}
+    return results.write(places.results, places.document, model_card, final, evaluation, history, judgements)
 
 
-def figures(
-    calibration: tables.Part,
-    scores: tables.Scores,
-    test: tables.Part,
-    test_scores: tables.Scores,
-    chosen: release.Calibration,
-) -> dict[str, Any]:
-    """The protocol's figures on calibration and test folds."""
-    return {
-        "calibration": {
-            "slices": metrics.slice_level(calibration, scores, chosen),
-            "studies": metrics.study_level(calibration, scores, chosen),
-        },
-        "test": {
-            "slices": metrics.slice_level(test, test_scores, chosen),
-            "studies": metrics.study_level(test, test_scores, chosen),
-            "sweep": metrics.threshold_sweep(test, test_scores, chosen),
-        },
+def leaks(work: Work) -> dict[str, Any]:
+    """The leakage report of the split that is used, and of a random one beside it."""
+    path = work.places.run / "cache" / f"leakage-{work.key}.json"
+    if path.is_file():
+        found: dict[str, Any] = json.loads(path.read_text())
+        return found
+    say("leakage")
+    constants = work.plan.fold.recipe
+    found = {
+        name: leakage.report(work.slices, similar.split(name, work.slices, None), constants)
+        for name in ("patient", "random")
     }
+    path.write_text(json.dumps(found) + "\n")
+    return found
 
 
-def outside(
-    places: Places, content: bytes, known: tables.Scores, chosen: release.Calibration, plan: train.Plan
+def these_weights(
+    work: Work, folds: Sequence[nested.Fold], content: bytes, chosen: release.Calibration
 ) -> dict[str, Any]:
-    """The probes beyond the manifest, as far as their data is there."""
+    """What can be asked of weights that have seen all folds: pictures that are no slices of the data."""
+    plan, places = work.plan.fold, work.places
+    inside = np.concatenate([f.scores.ood for f in folds])
+    logits = np.concatenate([f.scores.logits for f in folds])
+    none = np.zeros((0, len(LABELS)), np.float32)
+    known = tables.Scores(logits, inside, none, none)
+    bar = chosen.thresholds.out_of_domain
     found: dict[str, Any] = {
-        "foreign": probes.foreign(
-            content, known, plan.recipe, plan.size, chosen.thresholds.out_of_domain, list(places.foreign)
-        )
+        "foreign": probes.foreign(content, known, plan.recipe, plan.size, bar, list(places.foreign))
     }
     volume = probes.t1_brain(places.data)
     if volume is not None:
@@ -142,27 +172,27 @@ def outside(
 
 def card_evaluation(evaluation: dict[str, Any]) -> dict[str, Any]:
     """The part of the figures that travels in the card."""
-    test = evaluation["test"]
+    slices, studies = evaluation["out_of_fold"]["slices"], evaluation["out_of_fold"]["studies"]
     kept: dict[str, Any] = {
-        "what": "this model's weights, trained on folds 3-5, calibrated on fold 2, tested once on fold 1",
-        "macro_recall": test["slices"]["report"]["macro avg"]["recall"],
-        "recall": {name: test["slices"]["report"][name]["recall"] for name in LABELS},
-        "ece": test["slices"]["ece"],
-        "studies": {k: test["studies"][k] for k in ("glioma_flagged", "others_flagged")},
-        "mirrored_away_called_normal": test["slices"].get("mirrored_away", {}).get("called_normal"),
-        "set_in_called_tumour": test["slices"].get("set_in", {}).get("called_tumour"),
-        "foreign_auroc": evaluation["foreign"]["all"]["auroc_distance"],
+        "what": "the procedure, out of fold: five networks, each asked about the patients it has not learned from; "
+        "the shipped weights come from the same procedure on all patients",
+        "macro_recall": slices["macro_recall"],
+        "recall": {name: slices["report"][name]["recall"] for name in LABELS},
+        "ece": slices["ece"],
+        "studies": {k: studies[k] for k in ("glioma_flagged", "others_flagged")},
+        "mirrored_away_called_normal": slices["mirrored_away"]["called_normal"],
+        "set_in_called_tumour": slices["set_in"]["called_tumour"],
     }
-    if "t1_brain" in evaluation:
-        kept["t1_brain"] = {
+    weights: dict[str, Any] = {"foreign_auroc": evaluation["these_weights"]["foreign"]["all"]["auroc_distance"]}
+    if "t1_brain" in evaluation["these_weights"]:
+        weights["t1_brain"] = {
             plane: {"flagged": row["flagged"], "above_slice_threshold": row["above_slice_threshold"]}
-            for plane, row in evaluation["t1_brain"].items()
+            for plane, row in evaluation["these_weights"]["t1_brain"].items()
         }
-    return kept
+    return kept | {"these_weights": weights, "reference": evaluation["reference"]}
 
 
-def ship(stages: tuple[train.Plan, ...], places: Places, weights: Path | None = None) -> dict[str, Any]:
-    slices = data.load(places.data)
+def ship(work: Work, weights: Path | None = None) -> dict[str, Any]:
     np.seterr(all="raise", under="ignore")
-    history = learn(stages, slices, places, weights)
-    return finish(stages, slices, places, history)
+    learn(work, weights)
+    return finish(work)

@@ -28,7 +28,7 @@ from neurotriage_training import (
 )
 from neurotriage_training.model import ExportedClassifier, Locator, SliceClassifier, foreignness
 
-PLAN = replace(plans.tiny(epochs=3)[0], locate=0.5)
+PLAN = replace(plans.tiny(epochs=3).fold, locate=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def test_shipped_file_is_whole_in_itself(shipped: Path) -> None:
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_shipped_file_takes_any_batch(shipped: Path, count: int) -> None:
     running = onnxruntime.InferenceSession(str(shipped / "model" / "model.onnx"), providers=["CPUExecutionProvider"])
-    size = plans.tiny()[0].size
+    size = plans.tiny().fold.size
     logits, cams, ood = running.run(list(export.OUTPUTS), {"input": card.golden_inputs(size, count)})
     assert logits.shape == (count, 4) and cams.shape[:2] == (count, 4) and ood.shape == (count,)
     assert (cams >= 0).all()
@@ -159,18 +159,30 @@ def test_shipped_file_takes_any_batch(shipped: Path, count: int) -> None:
 
 def test_results_are_complete(shipped: Path) -> None:
     summary = json.loads((shipped / "results" / "summary.json").read_text())
-    with (shipped / "results" / "predictions-test.csv").open(newline="") as handle:
-        rows = list(csv.DictReader(handle))
+    rows = []
+    for fold in range(1, 6):
+        with (shipped / "results" / f"predictions-fold{fold}.csv").open(newline="") as handle:
+            of_fold = list(csv.DictReader(handle))
+        assert len(of_fold) == 12 and {row["fold"] for row in of_fold} == {str(fold)}
+        rows += of_fold
     right = np.mean([row["label"] == row["predicted"] for row in rows])
-    assert len(rows) == 12 and {row["fold"] for row in rows} == {"1"}
     assert summary["headline"]["accuracy"] == pytest.approx(right, abs=1e-6)
     assert {p.name for p in (shipped / "results").glob("*.png")} == {
         "confusion.png",
         "reliability.png",
+        "roc.png",
         "threshold-sweep.png",
         "training-curves.png",
     }
     assert summary["headline"]["digest"] in (shipped / "CARD.md").read_text()
+    assert summary["evaluation"]["leakage"]["patient"]["slices"] == 60
+
+
+def test_export_again_gives_the_same_file(shipped: Path, small_data: Path, tmp_path: Path) -> None:
+    before = (shipped / "model" / "model.onnx").read_bytes()
+    places = ["--run", shipped / "run", "--model", tmp_path, "--results", tmp_path, "--document", tmp_path / "CARD.md"]
+    assert __main__.main(["export", "--tiny", "--data", str(small_data), *map(str, places)]) == 0
+    assert (tmp_path / "model.onnx").read_bytes() == before
 
 
 def test_one_slice_as_json(shipped: Path, small_data: Path) -> None:
