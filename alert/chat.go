@@ -37,7 +37,7 @@ func NewChat(address string) (*Chat, error) {
 	}
 	sender, err := shoutrrr.CreateSender(address) // without its log, which would hold messages
 	if err != nil {
-		return nil, fmt.Errorf("the address of a chat service is one of shoutrrr's, such as slack://hook:TOKEN@webhook or teams://…: %s", c.scrub(err))
+		return nil, fmt.Errorf("the address of a chat service is one of shoutrrr's, such as slack://hook:TOKEN@webhook or teams://…: %w", c.scrub(err))
 	}
 	sender.Timeout = sendTimeout
 	c.router = sender
@@ -56,7 +56,7 @@ func (c *Chat) Send(ctx context.Context, message Message) error {
 				return nil
 			}
 			if err != nil {
-				return fmt.Errorf("%s: %s", c.service, c.scrub(err))
+				return fmt.Errorf("%s: %w", c.service, c.scrub(err))
 			}
 		case <-ctx.Done():
 			return fmt.Errorf("%s: %w", c.service, context.Cause(ctx))
