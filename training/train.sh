@@ -3,7 +3,10 @@
 #   training/train.sh --data DIR [--weights FILE] [further options of `python -m neurotriage_training train`]
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-case " $* " in *" --without-atlas "*) "$here/setup.sh" ;; *) "$here/setup.sh" --atlas ;; esac
+extras=()
+case " $* " in *" --without-atlas "*) ;; *) extras+=(--atlas) ;; esac
+case " $* " in *" --weights "*) ;; *) extras+=(--teacher) ;; esac
+"$here/setup.sh" "${extras[@]}"
 # Pictures of other bodies and modalities for the out-of-domain probe come with a Go module that the daemon uses.
 foreign=()
 if command -v go >/dev/null && module=$(cd "$here/.." && go list -m -f '{{.Dir}}' github.com/suyashkumar/dicom 2>/dev/null); then
