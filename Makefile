@@ -21,6 +21,8 @@ GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.13.2
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 3m
+# Of the targets that read whole DICOM files.
+FILETIME ?= 10m
 BENCH    ?= .
 PACKAGES ?= ./...
 VENV     := .venv-training
@@ -113,12 +115,12 @@ race: library
 
 .PHONY: fuzz-short
 fuzz-short:
-	@$(MAKE) fuzz FUZZTIME=10s
+	@$(MAKE) fuzz FUZZTIME=10s FILETIME=10s
 
 .PHONY: fuzz
-fuzz: ## every fuzz target for FUZZTIME (3m); PACKAGES=./dicomio narrows it
-	$(call say,fuzzing $(FUZZTIME) a target)
-	@.ci/fuzz $(FUZZTIME) $(PACKAGES)
+fuzz: ## every fuzz target for FUZZTIME (3m), of whole DICOM files for FILETIME (10m); PACKAGES=./dicomio/... narrows it
+	$(call say,fuzzing $(FUZZTIME) a target and $(FILETIME) one of whole files)
+	@FILETIME=$(FILETIME) .ci/fuzz $(FUZZTIME) $(PACKAGES)
 
 .PHONY: bench
 bench: library build ## benchmarks, written to bench/results as JSON and a table
