@@ -516,3 +516,47 @@ func TestReceiveByTLS(t *testing.T) {
 		t.Errorf("banner %s", banner)
 	}
 }
+
+// When there is no more room, what is read goes, and senders that were turned
+// away meanwhile get through.
+func TestReceiveMakesRoom(t *testing.T) {
+	h := receiving(t, quickQuiet)
+	first, second := headStudy("room-1", 6, true).Files(), headStudy("room-2", 6, true).Files()
+	whole := int64(0)
+	for _, file := range first {
+		whole += int64(len(file.Data))
+	}
+	h.cfg.PACS.Receive.KeepBytes = config.Size(whole * 5 / 4)
+	d := h.start(&runner{})
+	c := connect(t, d.Addresses().NATS)
+	send(t, d, "MRI1", first...)
+	c.finding(kit.UID("room-1"), "")
+	refused := 0
+	for _, file := range second {
+		kit.Until(t, "there is room again", func() bool {
+			conn, err := associate(t, d, "MRI1")
+			if err != nil {
+				refused++
+				return false
+			}
+			defer conn.Abort()
+			if err := conn.Store(t.Context(), object(file)); err != nil {
+				refused++
+				return false
+			}
+			return conn.Release(t.Context()) == nil
+		})
+	}
+	if f := c.finding(kit.UID("room-2"), ""); f.Disposition != neurotriage.GliomaReview {
+		t.Errorf("finding %+v", f)
+	}
+	if refused == 0 {
+		t.Error("nobody was turned away: the limit was not met")
+	}
+	if _, err := os.Stat(filepath.Join(h.cfg.ReceivedDir(), "others", kit.UID("room-1"))); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the study that was read: %v", err)
+	}
+	if _, text := get(t, d, "/metrics"); !strings.Contains(text, `neurotriage_pacs_removed_studies_total{why="bytes"} 1`) {
+		t.Error("the removal was not counted")
+	}
+}

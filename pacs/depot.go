@@ -81,6 +81,7 @@ type Depot struct {
 	bytes   int64
 
 	crowded chan struct{} // asks for room
+	pads    sync.Pool     // of *pad
 }
 
 // studyKey names a study of a source.
@@ -168,7 +169,7 @@ func OpenDepot(opts DepotOptions) (*Depot, error) {
 		opts: opts, log: opts.Logger, root: root, ledger: ledger{root: root, dir: ledgers, sync: opts.Sync},
 		seed: maphash.MakeSeed(), studies: map[studyKey]*stock{}, crowded: make(chan struct{}, 1),
 	}
-	d.desk = newDesk(d.waiting)
+	d.desk, d.pads.New = newDesk(d.waiting), newPad
 	if err := d.recover(); err != nil {
 		return nil, errors.Join(fmt.Errorf("looking through %s: %w", opts.Dir, err), root.Close())
 	}

@@ -1,6 +1,7 @@
 package pacs
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -49,7 +50,10 @@ func (d *Depot) write(ctx context.Context, in Incoming, data io.Reader) (_ *arri
 			a.discard()
 		}
 	}()
-	counted := &meter{w: file, limit: d.opts.Limits.FileBytes}
+	pad := d.pads.Get().(*pad) //nolint:forcetypeassert // nothing else is put there
+	defer func() { pad.out.Reset(nil); d.pads.Put(pad) }()
+	pad.out.Reset(file)
+	counted := &meter{w: pad.out, limit: d.opts.Limits.FileBytes}
 	if !in.Part10 {
 		data = io.MultiReader(bytes.NewReader(fileMeta(in)), data)
 	}
@@ -59,7 +63,10 @@ func (d *Depot) write(ctx context.Context, in Incoming, data io.Reader) (_ *arri
 		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
 	if err == nil {
-		_, err = io.CopyBuffer(onlyWriter{io.Discard}, stream, make([]byte, 64<<10))
+		_, err = io.CopyBuffer(onlyWriter{io.Discard}, stream, pad.in)
+	}
+	if err == nil {
+		err = pad.out.Flush()
 	}
 	if err != nil {
 		return nil, err
@@ -70,6 +77,16 @@ func (d *Depot) write(ctx context.Context, in Incoming, data io.Reader) (_ *arri
 	}
 	return a, err
 }
+
+// pad is what one object passes through on its way to the disk.
+type pad struct {
+	in  []byte
+	out *bufio.Writer
+}
+
+const padBytes = 64 << 10
+
+func newPad() any { return &pad{in: make([]byte, padBytes), out: bufio.NewWriterSize(nil, padBytes)} }
 
 // onlyWriter hides ReadFrom, which would bring a buffer of its own.
 type onlyWriter struct{ io.Writer }
