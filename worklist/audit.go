@@ -26,9 +26,13 @@ type Auditor interface {
 	Audit(ctx context.Context, act Act)
 }
 
-// pictureAct is the one act that is not written each time: a viewer asks for a
-// hundred slices while a person looks once.
+// pictureAct is not written each time: a viewer asks for a hundred slices while
+// a person looks once.
 const pictureAct = "see pixels"
+
+// renewal is the header by which a page that renews itself says so: the person
+// looks on, and that is one look as well.
+const renewal = "Neurotriage-Renewal"
 
 // book is the log book of views and acts: one line each.
 type book struct {
@@ -36,18 +40,24 @@ type book struct {
 	auditor Auditor // nil: the log is all
 	now     func() time.Time
 	mu      sync.Mutex
-	seen    map[string]time.Time // of pictureAct, by visitor and study
+	seen    map[string]time.Time // of what is not written each time, by act, visitor and study
 }
 
-// lookTime is how long one look at the slices of a study lasts in the book.
+// lookTime is how long one look lasts in the book.
 const lookTime = 10 * time.Minute
 
 // write notes a view or act as it is asked for.
 func (b *book) write(r *http.Request, who Visitor, act string, allowed bool) {
-	if act == pictureAct && allowed && !b.first(who.Name+" "+r.PathValue("uid")) {
-		return
+	if !allowed || !b.same(r, who, act) {
+		b.note(r, Act{Name: act, Allowed: allowed, Visitor: who})
 	}
-	b.note(r, Act{Name: act, Allowed: allowed, Visitor: who})
+}
+
+// same reports whether the act belongs to a look that is in the book already.
+func (b *book) same(r *http.Request, who Visitor, act string) bool {
+	goesOn := act == pictureAct || r.Header.Get(renewal) != ""
+	first := b.first(strings.Join([]string{act, who.Name, r.PathValue("uid")}, "\n"))
+	return goesOn && !first
 }
 
 // done notes an act that came to its end.

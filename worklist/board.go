@@ -27,6 +27,7 @@ type Options struct {
 	Evaluation func() map[string]any       // of the model's card, shown on the operations page
 	Version    string                      // of the program
 	Now        func() time.Time            // nil: time.Now
+	Zone       *time.Location              // of the times shown; nil: the machine's
 	Logger     *slog.Logger
 	Visitor    func(*http.Request) (Visitor, error) // who asks; nil: everybody is anonymous and may do all
 	Desk       Desk                                 // nil: findings cannot be assessed
@@ -69,7 +70,7 @@ type page struct {
 // renewal.
 func New(store Store, announcer Announcer, options Options) (*Board, error) {
 	pages, err := template.New("").Funcs(template.FuncMap{
-		"percent": percent, "scale": scale, "clock": clock, "stamp": stamp, "short": short, "brief": brief,
+		"percent": percent, "scale": scale, "clock": clock(options.Zone), "stamp": stamp, "short": short, "brief": brief,
 		"place": place, "above": above, "height": height,
 	}).ParseFS(files, "page/*.html")
 	if err != nil {
@@ -243,7 +244,13 @@ func scale(p float64) string {
 	return strconv.FormatFloat(math.Round(1000*min(max(p, 0), 1))/10, 'f', -1, 64)
 }
 
-func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
+// clock shows times as the clock on the wall does, and says whose it is.
+func clock(zone *time.Location) func(time.Time) string {
+	if zone == nil {
+		zone = time.Local
+	}
+	return func(t time.Time) string { return t.In(zone).Format("2006-01-02 15:04:05 MST") }
+}
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 

@@ -23,6 +23,8 @@ type Patients interface {
 // a slow share. Looking goes on meanwhile, so that a reload shows it.
 const patientTime = 1500 * time.Millisecond
 
+const patientAct = "see the patient"
+
 // person is the patient as the page words it, or why nobody is named.
 type person struct {
 	Name, ID, Birth, Sex string
@@ -36,6 +38,9 @@ func (b *Board) patient(r *http.Request, e Entry) *person {
 	}
 	who := visitor(r)
 	if !b.options.Identity(who) {
+		if who.Anonymous {
+			return &person{Note: "not shown to visitors whom nobody knows"}
+		}
 		return &person{Note: "not shown to the role " + who.Role.String()}
 	}
 	ctx, stop := context.WithTimeout(r.Context(), patientTime)
@@ -50,7 +55,9 @@ func (b *Board) patient(r *http.Request, e Entry) *person {
 		b.options.Logger.Warn("who the patient is cannot be read", "study", e.StudyInstanceUID, "error", err)
 		return &person{Note: "cannot be read just now"}
 	}
-	b.book.done(r, "see the patient", "")
+	if !b.book.same(r, who, patientAct) {
+		b.book.done(r, patientAct, "")
+	}
 	return newPerson(found, b.now())
 }
 

@@ -203,6 +203,22 @@ func TestEveryActIsAudited(t *testing.T) {
 		}
 	}
 	d.acts = nil
+	for range 3 { // a page that renews itself is one look, and the one before counts
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, o.server.URL+"/study/1.4", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Neurotriage-Renewal", "yes")
+		answer, err := o.client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+	}
+	if got := d.names(); got != "see a study" {
+		t.Errorf("three renewals are written as %q", got)
+	}
+	d.acts = nil
 	o.who.Role = worklist.Viewer
 	get(t, o.server, "/operations")
 	o.noOne = true

@@ -32,7 +32,10 @@ func newRow(e Entry, now time.Time) row {
 	r.Lost = slices.ContainsFunc(e.Deliveries, func(d Delivery) bool { return d.State == Failed })
 	if j := e.Assessed; j != nil {
 		r.Former = j.FindingID != e.FindingID
-		r.Said = strings.TrimSpace(j.Verdict+" "+j.Label) + " by " + j.User
+		r.Said = j.Verdict + " by " + j.User
+		if j.Label != "" {
+			r.Said = j.Verdict + " to " + j.Label + " by " + j.User
+		}
 	}
 	if j := e.Acknowledged; j != nil && j.FindingID == e.FindingID {
 		r.Seen = "seen by " + j.User

@@ -45,6 +45,7 @@ type strip struct {
 	Width        int
 	Alt, Caption string
 	Lines        []line
+	Marks        []int // key slices, by their place
 }
 
 type line struct{ Label, Points string }
@@ -123,10 +124,23 @@ func strips(reading *neurotriage.Reading) []strip {
 	var list []strip
 	for number, series := range reading.Series {
 		if s, ok := drawStrip(reading.Labels, series); ok {
-			s.Number = number + 1
-			s.Caption = fmt.Sprintf("%s: %d slices in order along the slice normal, probability 0 to 100 %%",
+			s.Number, s.Marks = number+1, marks(reading, series)
+			s.Caption = fmt.Sprintf("%s: %d slices in order along the slice normal, probability 0 to 100 %%; the dots are key slices",
 				title(reading, number), len(series.Slices))
 			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// marks are the places of the key slices in a series.
+func marks(reading *neurotriage.Reading, series neurotriage.SeriesReading) []int {
+	var list []int
+	for place, slice := range series.Slices {
+		if slices.ContainsFunc(reading.Keys, func(k neurotriage.KeyImage) bool {
+			return k.Slice.SOPInstanceUID == slice.SOPInstanceUID && k.Slice.Frame == slice.Frame
+		}) {
+			list = append(list, place)
 		}
 	}
 	return list

@@ -26,6 +26,10 @@ import (
 	"neurotriage/internal/kit"
 )
 
+// patience is how long anything may take: far more than it does on a machine
+// that does other things as well.
+const patience = 90 * time.Second
+
 // side is the stand-in model's input, cells its activation map, in pixels.
 const (
 	side  = 64
@@ -213,7 +217,7 @@ func (h *house) announce(uid, path, accession string, priority neurotriage.Prior
 // settle waits until the jobs have their findings.
 func (h *house) settle(jobs ...neurotriage.Job) {
 	h.t.Helper()
-	ctx, cancel := context.WithTimeout(h.t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
 	defer cancel()
 	if err := h.bus.WaitFor(ctx, jobs, func(neurotriage.Job, neurotriage.Finding) {}); err != nil {
 		h.t.Fatalf("waiting for findings: %v", err)
@@ -244,7 +248,7 @@ func chrome(t testing.TB, width, height int) context.Context {
 
 func do(t testing.TB, ctx context.Context, what string, steps ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
-	ctx, stop := context.WithTimeout(ctx, 20*time.Second)
+	ctx, stop := context.WithTimeout(ctx, patience)
 	defer stop()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		t.Fatalf("%s: %v", what, err)
@@ -254,7 +258,7 @@ func do(t testing.TB, ctx context.Context, what string, steps ...chromedp.Action
 // until waits for a script to become true, over reloads of the page.
 func until(t testing.TB, ctx context.Context, what, script string) {
 	t.Helper()
-	ctx, stop := context.WithTimeout(ctx, 15*time.Second)
+	ctx, stop := context.WithTimeout(ctx, patience)
 	defer stop()
 	for {
 		there, err := chromedp.Run(ctx, chromedp.Evaluate[bool](script, chromedp.EvalAwaitPromise))
@@ -281,29 +285,33 @@ func ask[T any](t testing.TB, ctx context.Context, script string) T {
 }
 
 // shoot keeps a picture of what is seen, as something to look at afterwards.
-func shoot(t testing.TB, ctx context.Context, name string) {
+func shoot(t testing.TB, ctx context.Context, name string) image.Image {
 	t.Helper()
 	dir := os.Getenv("NEUROTRIAGE_SCREENSHOTS")
 	if dir == "" {
 		dir = filepath.Join("..", "..", ".cache", "screenshots")
 	}
+	ctx, stop := context.WithTimeout(ctx, patience)
+	defer stop()
 	picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		t.Fatalf("screenshot %s: %v", name, err)
 	}
+	drawn, err := png.Decode(bytes.NewReader(picture))
+	if err != nil {
+		t.Fatalf("screenshot %s: %v", name, err)
+	}
+	var small bytes.Buffer // chromium packs in haste
+	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&small, coarse(drawn)); err == nil && small.Len() < len(picture) {
+		picture = small.Bytes()
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
-	}
-	if drawn, err := png.Decode(bytes.NewReader(picture)); err == nil { // chromium packs in haste
-		var small bytes.Buffer
-		drawn = coarse(drawn)
-		if (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&small, drawn) == nil && small.Len() < len(picture) {
-			picture = small.Bytes()
-		}
 	}
 	if err := os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o644); err != nil { //nolint:gosec // pictures of generated studies
 		t.Fatal(err)
 	}
+	return drawn
 }
 
 // coarse drops the two lowest bits of each colour, which nobody sees: pictures of

@@ -10,6 +10,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"neurotriage"
+	"neurotriage/config"
 	"neurotriage/internal/kit"
 )
 
@@ -55,7 +56,7 @@ func TestPages(t *testing.T) {
 			t.Errorf("the page is %q at first, want dark", dark)
 		}
 		until(t, ctx, "live", `document.getElementById("live").textContent.startsWith("Live")`)
-		shoot(t, ctx, "list-dark")
+		look(t, ctx, "list-dark")
 	})
 	t.Run("nothing serious for accessibility", func(t *testing.T) { axe(t, ctx) })
 	t.Run("a finding comes by itself", func(t *testing.T) {
@@ -74,7 +75,7 @@ func TestPages(t *testing.T) {
 			t.Errorf("the next page is %q", got)
 		}
 		axe(t, ctx)
-		shoot(t, ctx, "list-light")
+		look(t, ctx, "list-light")
 		do(t, ctx, "dark again", chromedp.Click("button[name=theme]"), chromedp.WaitReady("html.dark"))
 	})
 	t.Run("keys of the list", func(t *testing.T) {
@@ -91,7 +92,7 @@ func TestPages(t *testing.T) {
 	t.Run("operations", func(t *testing.T) {
 		do(t, ctx, "open operations", chromedp.Navigate(h.url+"/operations"), chromedp.WaitVisible(".letters"))
 		axe(t, ctx)
-		shoot(t, ctx, "operations")
+		look(t, ctx, "operations")
 		before := ask[int](t, ctx, `document.querySelectorAll(".letters tbody tr").length`)
 		do(t, ctx, "replay", chromedp.Click(".letters button"), chromedp.WaitVisible(".letters"))
 		until(t, ctx, "the replayed study is refused once more", `fetch("/operations").then(a => a.text()).then(x => x.split("/operations/replay").length - 1 === `+itoa(before+1)+`)`)
@@ -109,7 +110,7 @@ func viewer(t *testing.T, h *house, ctx ctxType, uid string) {
 	const ink = `(() => { const c = document.getElementById("screen"), d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
 		let grey = 0, warm = 0; for (let i = 0; i < d.length; i += 4) { grey += d[i + 2]; warm += d[i] - d[i + 2]; } return [grey, warm]; })()`
 	with := ask[[]float64](t, ctx, ink)
-	shoot(t, ctx, "study")
+	look(t, ctx, "study")
 	do(t, ctx, "map off", chromedp.KeyEvent("o"))
 	without := ask[[]float64](t, ctx, ink)
 	if with[1] < 1e5 || without[1] != 0 || without[0] < 1e6 {
@@ -160,7 +161,7 @@ func viewer(t *testing.T, h *house, ctx ctxType, uid string) {
 func assessment(t *testing.T, h *house, ctx ctxType, uid string) {
 	do(t, ctx, "correct it", chromedp.Navigate(h.url+"/study/"+uid), chromedp.SetValue("select[name=label]", "meningioma"),
 		chromedp.SetValue("input[name=note]", "=dural <tail>"), chromedp.Click("button[value=corrected]"))
-	until(t, ctx, "the verdict", `document.querySelector("#assessment .said")?.textContent === "corrected meningioma by anonymous"`)
+	until(t, ctx, "the verdict", `document.querySelector("#assessment .said")?.textContent === "corrected to meningioma by anonymous"`)
 	do(t, ctx, "acknowledge", chromedp.Click("button[value=acknowledged]"))
 	until(t, ctx, "seen", `document.querySelector("#assessment .seen")?.textContent === "Alert seen by anonymous"`)
 	do(t, ctx, "the list", chromedp.Navigate(h.url+"/"), chromedp.WaitVisible(".said"))
@@ -174,7 +175,7 @@ func assessment(t *testing.T, h *house, ctx ctxType, uid string) {
 // TestHostileNames puts markup into every text that a study can bring.
 func TestHostileNames(t *testing.T) {
 	ctx := chrome(t, 1280, 800)
-	h := open(t)
+	h := open(t, func(c *config.Config) { c.HTTP.Access.Identity = []string{"anonymous"} })
 	const hostile = `<img src=x onerror="document.title='owned'">`
 	s := study("hostile", "GADOLINIUM", 8, true, false)
 	part := `"><script>document.title='owned'</script>`
@@ -183,6 +184,9 @@ func TestHostileNames(t *testing.T) {
 	h.settle(h.send(s, neurotriage.Stat))
 	for _, path := range []string{"/", "/study/" + kit.UID("hostile"), "/?q=" + `%3Cscript%3Edocument.title='owned'%3C/script%3E`, "/operations"} {
 		do(t, ctx, path, chromedp.Navigate(h.url+path), chromedp.WaitVisible("main"))
+		if strings.HasPrefix(path, "/study/") {
+			until(t, ctx, "the patient is named", `document.querySelector(".patient strong")?.textContent.includes("<img src")`)
+		}
 		if got := ask[string](t, ctx, `document.title + (document.getElementById("owned") ? "owned" : "") + document.querySelectorAll("main script, img[src=x]").length`); strings.Contains(got, "owned") || !strings.HasSuffix(got, "0") {
 			t.Errorf("%s: %s", path, got)
 		}
@@ -195,7 +199,7 @@ func TestWithoutScript(t *testing.T) {
 	h.settle(h.send(study("lump", "GADOLINIUM", 12, true, false), neurotriage.Urgent))
 	do(t, ctx, "no script", noScript(), chromedp.Navigate(h.url+"/"), chromedp.WaitVisible("a.verdict"),
 		chromedp.Click("a.verdict"), chromedp.WaitVisible("#pictures img"), chromedp.WaitNotVisible("#screen"))
-	shoot(t, ctx, "study-without-script")
+	look(t, ctx, "study-without-script")
 	do(t, ctx, "accept", chromedp.Click("button[value=accepted]"), chromedp.WaitVisible("#assessment .said"))
 	do(t, ctx, "theme", chromedp.Click("button[name=theme]"), chromedp.WaitReady("html.light"))
 }
@@ -209,11 +213,11 @@ func TestPhone(t *testing.T) {
 	if got := ask[int](t, ctx, wide); got > 0 {
 		t.Errorf("the list is %d pixels too wide", got)
 	}
-	shoot(t, ctx, "phone-list")
+	look(t, ctx, "phone-list")
 	do(t, ctx, "study", chromedp.Navigate(h.url+"/study/"+kit.UID("lump")))
 	until(t, ctx, "the viewer", `document.getElementById("viewer")?.dataset.slice > 0`)
 	if got := ask[int](t, ctx, wide); got > 0 {
 		t.Errorf("the study is %d pixels too wide: %s", got, ask[string](t, ctx, `[...document.querySelectorAll("main *")].filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth).map(e => e.tagName + "." + e.className).slice(0, 8).join(" ")`))
 	}
-	shoot(t, ctx, "phone-study")
+	look(t, ctx, "phone-study")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +17,10 @@ import (
 type ctxType = context.Context
 
 func itoa(n int) string { return strconv.Itoa(n) }
+
+func containsAny(text string, parts ...string) bool {
+	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(text, part) })
+}
 
 // noScript switches script off for the page that comes next.
 func noScript() chromedp.Action[chromedp.Void] {
@@ -43,6 +48,8 @@ func axe(t *testing.T, ctx context.Context) {
 		return
 	}
 	do(t, ctx, "axe", run(string(source)+";0"))
+	ctx, stop := context.WithTimeout(ctx, patience)
+	defer stop()
 	faults, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](
 		`axe.run().then(r => r.violations.filter(v => ["serious", "critical", "moderate"].includes(v.impact)).map(v => v.id + ": " + v.nodes.slice(0, 3).map(n => n.html.slice(0, 160) + " " + n.failureSummary.slice(0, 260)).join(" ; ")))`,
 		chromedp.EvalAwaitPromise))
