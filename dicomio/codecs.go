@@ -1,6 +1,8 @@
 package dicomio
 
 import (
+	"fmt"
+
 	"neurotriage/dicomio/codec"
 	"neurotriage/dicomio/codec/jpeg"
 	"neurotriage/dicomio/codec/jpeg2000"
@@ -24,9 +26,16 @@ func compressed(transferSyntax string) Codec {
 	return nil
 }
 
-// adapted makes a codec of a decoder, which knows nothing of DICOM's header.
+// adapted makes a codec of a decoder, which knows nothing of DICOM's header. A
+// fault in a decoder is damage of the frame that showed it, and no end of the
+// process.
 func adapted(decode func(dst, src []byte, frame codec.Frame) error) Codec {
-	return func(dst, frame []byte, h FrameHeader) error {
+	return func(dst, frame []byte, h FrameHeader) (err error) {
+		defer func() {
+			if cause := recover(); cause != nil {
+				err = fmt.Errorf("decode a frame of %d bytes: %v", len(frame), cause)
+			}
+		}()
 		return decode(dst, frame, codec.Frame{
 			Rows: h.Rows, Columns: h.Columns, BitsAllocated: h.BitsAllocated,
 			BitsStored: h.BitsStored, HighBit: h.HighBit, Signed: h.Signed,

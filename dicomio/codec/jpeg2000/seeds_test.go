@@ -166,7 +166,7 @@ func FuzzDecode(f *testing.F) {
 		// A changed size would end every run at once: the frame follows it within bounds.
 		if at := bytes.Index(src, []byte{0xFF, 0x51, 0, 41}); at >= 0 && at+22 <= len(src) {
 			corner := func(i int) int { return int(binary.BigEndian.Uint32(src[at+6+4*i:])) }
-			if r, c := corner(1)-corner(3), corner(0)-corner(2); r > 0 && c > 0 && r*c <= 1<<16 {
+			if r, c := corner(1)-corner(3), corner(0)-corner(2); r > 0 && c > 0 && r <= 1<<10 && c <= 1<<10 {
 				frame.Rows, frame.Columns = r, c
 			}
 		}
