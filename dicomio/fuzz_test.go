@@ -26,10 +26,10 @@ func seeds() [][]byte {
 			all = append(all, kit.EncodeDataSet(syntax, file.Elements))
 		}
 	}
-	for _, syntax := range []string{kit.ExplicitLittle, kit.Deflated, kit.RLE} {
+	for _, syntax := range []string{kit.ExplicitLittle, kit.ImplicitLittle, kit.Deflated, kit.RLE} {
 		all = append(all, kit.Study{Series: []kit.Series{{Enhanced: true, Syntax: syntax, Images: kit.Heads(3, 6, 5)}}}.Files()[0].Data)
 	}
-	return append(all,
+	return append(append(all, habits()...),
 		spliced(kit.ExplicitLittle, nested(70)),
 		spliced(kit.ExplicitLittle, nestedInReportedSequence(5)),
 		spliced(kit.ExplicitLittle, longHead(0x00420011, "OB", 0xFFFFFFF0)),
@@ -37,6 +37,33 @@ func seeds() [][]byte {
 		replaced(kit.Element{Tag: 0x00080005, VR: "CS", Value: `ISO 2022 IR 6\ISO 2022 IR 87`}, kit.Element{Tag: 0x00100010, VR: "PN", Value: "Yamada^Tarou=\x1b$B;3ED\x1b(B"}),
 		replaced(kit.Element{Tag: 0x00280008, VR: "IS", Value: "3"}),
 		[]byte("not dicom"))
+}
+
+// habits are enhanced images of several stacks, in parts, and with what vendors keep
+// in private places.
+func habits() [][]byte {
+	frames := kit.Heads(4, 4, 4)
+	for n := range frames {
+		frames[n].Extra = []kit.Element{
+			at(12 * (n / 2)), kit.Macro(mrEcho, fd(effectiveTE, float64(10+n%2))), lo(0x20050014, philipsOldCreator),
+			kit.Macro(frameContent, sh(stackID, "1"), ul(inStack, uint32(1+n/2)), ul(indexValues, uint32(1+n/2), uint32(1+n%2))),
+			kit.Macro(0x2005140F, philips{ss: float64(1 + n)}.private(0x10)...), kit.Macro(0x00289145, philips{rs: 2}.rescale()...),
+			kit.Macro(0x002111FE, lo(0x00210011, "SIEMENS MR SDI 02"), cs(0x00211175, `ORIGINAL\PRIMARY\M\ND`)),
+		}
+	}
+	var all [][]byte
+	for _, syntax := range []string{kit.ExplicitLittle, kit.ImplicitLittle} {
+		series := kit.Series{
+			Enhanced: true, Syntax: syntax, Parts: 2, Images: frames,
+			Extra: []kit.Element{{Tag: dimensions, VR: "SQ", Value: []kit.Item{kit.Dimension(inStack, frameContent), kit.Dimension(effectiveTE, mrEcho)}}},
+		}
+		for _, file := range (kit.Study{Series: []kit.Series{series}}).Files() {
+			all = append(all, file.Data)
+		}
+	}
+	classic := kit.Series{Images: kit.Heads(1, 4, 4), Extra: append(philips{rs: 2, ss: 4}.private(0x10),
+		lo(0x00290010, "SIEMENS CSA HEADER"), kit.Element{Tag: 0x00291010, VR: "OB", Value: csaHeader("NumberOfImagesInMosaic", "35")})}
+	return append(all, kit.Study{Series: []kit.Series{classic}}.Files()[0].Data)
 }
 
 // FuzzReadSlice: whatever the bytes, the answer is a whole slice or a refusal.
@@ -73,6 +100,7 @@ func FuzzZip(f *testing.F) {
 	for _, seed := range seeds() {
 		f.Add(kit.ZipFiles([]kit.File{{Name: "a", Data: seed}, {Name: "b", Data: sound().Data}}))
 	}
+	f.Add(kit.ZipFiles([]kit.File{{Name: "a", Data: habits()[0]}, {Name: "b", Data: habits()[1]}}))
 	f.Fuzz(func(t *testing.T, archive []byte) {
 		if len(archive) > 1<<20 {
 			t.Skip("larger than the cap")

@@ -249,17 +249,21 @@ func BenchmarkManyFiles(b *testing.B) {
 			}
 		}
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			start := processorTime()
+			start, before, held := processorTime(), heap(), int64(0)
 			for b.Loop() {
 				study, err := dicomio.Open(b.Context(), dicomio.Paths([]string{dir}), dicomio.Options{})
 				if err != nil {
 					b.Fatal(err)
+				}
+				if held == 0 {
+					held = heap() - before
 				}
 				if err := study.Close(); err != nil {
 					b.Fatal(err)
 				}
 			}
 			b.ReportMetric(float64((processorTime()-start).Microseconds())/float64(b.N)/float64(n), "cpu-µs/file")
+			b.ReportMetric(float64(held)/float64(n)/1e3, "kB/file")
 		})
 	}
 }

@@ -80,6 +80,9 @@ func run(ctx context.Context, o options) error {
 	if err := measureParts(ctx, folder, o.rounds, &r); err != nil {
 		return fmt.Errorf("parts: %w", err)
 	}
+	if err := measurePackings(ctx, folder, o.rounds, &r); err != nil {
+		return fmt.Errorf("compressed: %w", err)
+	}
 	if o.python != "" {
 		if err := measurePeer(ctx, o, folder, &r); err != nil {
 			return fmt.Errorf("python peer: %w", err)

@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -132,12 +133,23 @@ func (r result) table() string {
 	for _, row := range r.Rows {
 		if row.Package != folder {
 			folder = row.Package
-			fmt.Fprintf(&b, "\n## %s\n\n| benchmark | ms/op | MB/s | kB/op | allocs/op |\n|---|---:|---:|---:|---:|\n", folder)
+			fmt.Fprintf(&b, "\n## %s\n\n| benchmark | ms/op | MB/s | kB/op | allocs/op | beside |\n|---|---:|---:|---:|---:|---|\n", folder)
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", row.Name,
-			row.cell("ns/op", 1e6, 4), row.cell("MB/s", 1, 1), row.cell("B/op", 1e3, 1), row.cell("allocs/op", 1, 0))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", row.Name,
+			row.cell("ns/op", 1e6, 4), row.cell("MB/s", 1, 1), row.cell("B/op", 1e3, 1), row.cell("allocs/op", 1, 0), row.beside())
 	}
 	return b.String()
+}
+
+// beside lists what the benchmark reported in units of its own.
+func (r row) beside() string {
+	var all []string
+	for _, unit := range slices.Sorted(maps.Keys(r.Values)) {
+		if !slices.Contains([]string{"ns/op", "MB/s", "B/op", "allocs/op"}, unit) {
+			all = append(all, fmt.Sprintf("%.4g %s", r.Values[unit], unit))
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 // cell is empty for a unit that the benchmark did not report.

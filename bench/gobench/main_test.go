@@ -50,7 +50,7 @@ func TestRunWritesBothFiles(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"go.json": `"name": "Native/512x512x16"`,
-		"go.md":   "| Native/512x512x16 | 0.4000 | 1310.7 | 524.3 | 3 |\n| Plain | 0.0001 |  |  |  |",
+		"go.md":   "| Native/512x512x16 | 0.4000 | 1310.7 | 524.3 | 3 |  |\n| Plain | 0.0001 |  |  |  |  |",
 	} {
 		text, err := os.ReadFile(filepath.Join(folder, name))
 		if err != nil {
