@@ -83,8 +83,8 @@ func NewReceiver(opts ReceiverOptions) (*Receiver, error) {
 	}
 	var err error
 	r.server, err = dimse.NewServer(dimse.ServerOptions{
-		AETitles: opts.AETitles, Accept: r.accept, SOPClasses: func(uid string) bool { return opts.Classes(uid) || reportClass(uid) },
-		TransferSyntaxes: syntaxes(), Store: r.store, Committed: opts.Committed,
+		AETitles: opts.AETitles, Accept: r.accept, SOPClasses: func(uid string) bool { return opts.Classes(uid) || slices.Contains(ReportClasses(), uid) },
+		TransferSyntaxes: Syntaxes(), Store: r.store, Committed: opts.Committed,
 		Opened: r.opened, Closed: r.closed, Refused: r.refused,
 		MaxAssociations: opts.MaxAssociations, MaxObject: opts.MaxObject, IdleTimeout: opts.IdleTimeout, TLS: opts.TLS, Logger: opts.Logger,
 	})
@@ -108,22 +108,20 @@ func MRClasses() []string {
 	return []string{mr, mr + ".1", mr + ".2", mr + ".3", mr + ".4"}
 }
 
-// reportClass tells the classes that our own reports are of. They are taken from
+// ReportClasses are those that our own reports are of. They are taken from
 // archives that forward all they get, or their whole transfer would fail; what is
 // not ours among them is turned away one by one.
-func reportClass(uid string) bool {
-	switch uid {
-	case "1.2.840.10008.5.1.4.1.1.88.34", "1.2.840.10008.5.1.4.1.1.88.33", // comprehensive 3D SR, comprehensive SR
+func ReportClasses() []string {
+	return []string{
+		"1.2.840.10008.5.1.4.1.1.88.34", "1.2.840.10008.5.1.4.1.1.88.33", // comprehensive 3D SR, comprehensive SR
 		"1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.7.4", // secondary captures
-		"1.2.840.10008.5.1.4.1.1.88.59", "1.2.840.10008.5.1.4.1.1.11.1": // key objects, presentation states
-		return true
+		"1.2.840.10008.5.1.4.1.1.88.59", "1.2.840.10008.5.1.4.1.1.11.1", // key objects, presentation states
 	}
-	return false
 }
 
-// syntaxes lists what reading can read: first what costs nobody anything, last
-// what loses something.
-func syntaxes() []string {
+// Syntaxes are the transfer syntaxes that are taken, the most wanted first: what
+// reading can read; first what costs nobody anything, last what loses something.
+func Syntaxes() []string {
 	rank := func(s dicomio.Support) int {
 		switch {
 		case s.UID == dimse.ExplicitVRLittleEndian:

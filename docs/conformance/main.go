@@ -73,6 +73,7 @@ Beyond these a study is refused as too_large.
 | bytes of the headers of one file | %d |
 | an archive beyond 64 MiB inflates at most | %d times |
 `, limits.FileBytes, limits.StudyBytes, limits.Files, limits.FramePixels, limits.Frames, limits.StudyFrames, limits.HeaderBytes, limits.ZipRatio)
+	receiver(&out)
 	out.WriteString(web)
 	return out.String()
 }
