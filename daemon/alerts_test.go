@@ -23,14 +23,19 @@ import (
 type hook struct {
 	mu     sync.Mutex
 	down   bool
+	mute   bool // takes messages and does not answer
 	tried  int
 	alerts []alert.Alert
+	ids    []string // of the messages
 }
 
 func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.tried++
+	if h.mute {
+		defer func() { <-r.Context().Done() }()
+	}
+	defer h.mu.Unlock()
 	if h.down {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
@@ -41,7 +46,7 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	h.alerts = append(h.alerts, body.Alerts...)
+	h.alerts, h.ids = append(h.alerts, body.Alerts...), append(h.ids, r.Header.Get("webhook-id"))
 }
 
 // about gives the alerts about a finding so far, and how often somebody tried.
@@ -56,10 +61,10 @@ func (h *hook) about(finding string) (found []alert.Alert, tried int) {
 	return found, h.tried
 }
 
-func (h *hook) put(down bool) {
+func (h *hook) put(down, mute bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.down = down
+	h.down, h.mute = down, mute
 }
 
 // open makes the hook a destination.
@@ -135,11 +140,34 @@ func TestAlertsOutliveTheDaemon(t *testing.T) {
 	if err := d.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	told.put(false)
+	told.put(false, false)
 	h.start(&runner{})
 	kit.Until(t, "the alert arrives", func() bool { got, _ := told.about(f.ID); return len(got) > 0 })
 	if got, _ := told.about(f.ID); len(got) != 1 || got[0].Key != f.ID {
 		t.Errorf("alerts %+v", got)
+	}
+}
+
+// TestAlertsRepeatWithTheirKey: the daemon ends when the receiver has taken an
+// alert and has not said so. It is sent again, and can be known for a repeat.
+func TestAlertsRepeatWithTheirKey(t *testing.T) {
+	h := newHouse(t)
+	told := &hook{mute: true}
+	h.cfg.Alert.Destinations = map[string]config.AlertDestination{"told": told.open(t)}
+	d := h.start(&runner{})
+	c := connect(t, d.Addresses().NATS)
+	f := c.outcome(c.submit(h.put(headStudy("twice", 6, true))))[0]
+	kit.Until(t, "the alert arrives", func() bool { got, _ := told.about(f.ID); return len(got) > 0 })
+	c.bus.Close()
+	if err := d.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	told.put(false, false)
+	h.start(&runner{})
+	kit.Until(t, "the alert arrives again", func() bool { got, _ := told.about(f.ID); return len(got) > 1 })
+	got, _ := told.about(f.ID)
+	if got[0].Key != got[1].Key || told.ids[0] != told.ids[1] {
+		t.Errorf("alerts %+v in messages %v", got, told.ids)
 	}
 }
 
