@@ -147,7 +147,7 @@ func New(cfg config.Config, deps Deps) (*Daemon, error) {
 		reader: d.library, gate: d.gate, policy: policy{
 			maxAttempts: cfg.Work.MaxAttempts, grace: cfg.Work.NotFoundGrace, now: deps.Now, jitter: about,
 		},
-		settings: d.live.settings, guard: d.disk.check, meter: d.meter, pulse: d.pulse,
+		settings: d.live.settings, guard: d.disk.check, meter: d.meter, pulse: d.pulse, book: d.book,
 		log: log, workers: cfg.Work.StudiesAtOnce,
 	}
 	return d, nil

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"neurotriage"
+	"neurotriage/audit"
 )
 
 // String gives the verdict's name in logs and metrics.
@@ -23,6 +24,7 @@ func (v Verdict) String() string {
 // report writes the one line of a job that ended, and counts it.
 func (e *engine) report(r *run, d decision) {
 	e.meter.observe(r, d)
+	e.noteRead(r, d)
 	attrs := []any{
 		"request", r.job.EventID, "study", r.job.StudyInstanceUID, "attempt", r.job.Delivery,
 	}
@@ -42,6 +44,16 @@ func (e *engine) report(r *run, d decision) {
 	default:
 		e.log.Info("study read", append(attrs, r.summary()...)...)
 	}
+}
+
+// noteRead tells the log book whose images the model has seen.
+func (e *engine) noteRead(r *run, d decision) {
+	if e.book == nil || r.study == nil || r.repeat || d.outcome.Verdict == HandBack {
+		return
+	}
+	e.book.note(audit.Event{Kind: audit.Read, Failed: d.refusal != nil, Detail: "read by the model: " + string(r.finding.Disposition), Studies: []audit.Study{{
+		UID: r.study.UID, PatientID: r.study.Patient.ID, AccessionNumber: r.study.AccessionNumber,
+	}}})
 }
 
 // summary is what the info line says of a study that was read.
