@@ -29,7 +29,7 @@ type engine struct {
 	pulse      *pulse
 	log        *slog.Logger
 	workers    int
-	book     *book // nil in tests
+	book       *book // nil in tests
 }
 
 // run works until ctx ends and every worker has handed back what it held.
