@@ -239,20 +239,9 @@ func (d *blockDecoder) cleanup(plane int) {
 			f := line[x]
 			first, certain := 0, false
 			if f&(anySignificant|allVisited) == 0 && rows == 4 {
-				context := &d.contexts[contextRun]
-				s := &mqStates[*context&127]
-				symbol := uint32(s.mps)
-				if a -= s.q; a >= mqTop && c >= s.q {
-					c -= s.q
-				} else {
-					symbol, a, c = d.exchange(context, s, a, c)
-				}
-				if symbol == 0 {
+				if first, a, c = d.run(a, c); first == 4 {
 					continue
 				}
-				d.a, d.c = a, c
-				first = int(d.decode(&d.contexts[contextUniform])<<1 | d.decode(&d.contexts[contextUniform]))
-				a, c = d.a, d.c
 				certain = true
 			}
 			for i := first; i < rows; i++ {
@@ -281,6 +270,25 @@ func (d *blockDecoder) cleanup(plane int) {
 		}
 	}
 	d.a, d.c = a, c
+}
+
+// run reads how many samples of a column, none of which has a significant
+// neighbour, stay insignificant; 4 are all.
+func (d *blockDecoder) run(a, c uint32) (length int, newA, newC uint32) {
+	context := &d.contexts[contextRun]
+	s := &mqStates[*context&127]
+	symbol := uint32(s.mps)
+	if a -= s.q; a >= mqTop && c >= s.q {
+		c -= s.q
+	} else {
+		symbol, a, c = d.exchange(context, s, a, c)
+	}
+	if symbol == 0 {
+		return 4, a, c
+	}
+	d.a, d.c = a, c
+	length = int(d.decode(&d.contexts[contextUniform])<<1 | d.decode(&d.contexts[contextUniform]))
+	return length, d.a, d.c
 }
 
 // sign decodes a sign from the signs of the four nearest (T.800 D.3.2).

@@ -68,7 +68,8 @@ func onePacket(t testing.TB, path string) (main, body []byte, zeroes int) {
 		left--
 		return int(bits>>left) & 1
 	}
-	if next() == 0 || next() == 0 {
+	notEmpty, included := next(), next()
+	if notEmpty == 0 || included == 0 {
 		t.Fatal("OpenJPH wrote no code-block")
 	}
 	for next() == 0 {

@@ -85,6 +85,26 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
+// TestBudget: packets that bring nothing, each with its byte, are read up to what
+// the picture explains.
+func TestBudget(t *testing.T) {
+	s := seeds[0] // three resolutions
+	good := s.read(t)
+	cod, sot := bytes.Index(good, []byte{0xFF, 0x52}), bytes.Index(good, []byte{0xFF, 0x90})
+	for _, c := range []struct {
+		layers  int
+		refused bool
+	}{{1000, false}, {20_000, false}, {30_000, true}, {65_535, true}} {
+		data := append(slices.Clone(good[:len(good)-2]), make([]byte, 3*c.layers)...)
+		binary.BigEndian.PutUint16(data[cod+6:], uint16(c.layers))
+		binary.BigEndian.PutUint32(data[sot+6:], uint32(len(data)-sot))
+		err := jpeg2000.Decode(make([]byte, s.picture.Frame().Bytes()), data, s.picture.Frame())
+		if (err != nil) != c.refused || c.refused && !errors.Is(err, codec.ErrUnsupported) {
+			t.Errorf("%d layers: %v", c.layers, err)
+		}
+	}
+}
+
 // TestMemoryFollowsTheFrame: whatever a small codestream claims of itself, no
 // more is allocated than the frame explains.
 func TestMemoryFollowsTheFrame(t *testing.T) {
