@@ -105,16 +105,58 @@ Frames are found by the basic or the extended offset table, or by how their code
 
 | what | read | otherwise |
 |---|---|---|
-| samples per pixel | 1 | a colour image is not eligible |
-| photometric interpretation | MONOCHROME1, MONOCHROME2 | not eligible |
+| samples per pixel | 1 | RGB, YBR and other colour images are not eligible |
+| photometric interpretation | MONOCHROME2; MONOCHROME1, mirrored about its range | PALETTE COLOR and others are not eligible |
 | bits allocated | 8, 16, 32 (8 and 16 where compressed with JPEG, JPEG-LS, JPEG 2000) | unsupported_image |
-| bits stored, high bit | any that fit | corrupt_dicom |
+| bits stored, high bit | any that fit; missing bits stored are those allocated, a high bit below them is raised; bits around them (overlays) are cut off | corrupt_dicom |
 | pixel representation | unsigned, signed | |
-| rescale slope and intercept | of the data set or of the frame's functional group; Philips' private scaling where there is none | NaN or a slope of 0: corrupt_dicom |
-| modality lookup table, floating point pixels | no | unsupported_image |
-| window, presentation, overlays | not used | |
+| length of pixel data | odd, and with bytes behind the last frame | too short: corrupt_dicom |
+| rescale slope and intercept | see Units | NaN or a slope of 0: corrupt_dicom |
+| modality lookup table | no | unsupported_image |
+| float and double float pixel data | no | not eligible: computed values |
+| window, presentation, overlay planes | not used | |
 | pixel padding value and range | becomes the smallest value of a real pixel | |
-| number of frames above 1 | places from per-frame functional groups (PS3.3 C.7.6.16) | without them: incomplete, never clears |
-| several stacks, echoes or points in time | laid behind one another | incomplete, never clears |
+| mosaics (Siemens: Image Type, the private count of slices, the CSA header; XA: the private image type of a frame) | no | not eligible |
+
+## Frames and stacks
+
+| what | what happens |
+|---|---|
+| places, spacing, rescale, timing, frame type, contrast agent, anatomy | from per-frame, else shared functional groups, else the data set (PS3.3 C.7.6.16); sequences of one item, also legacy converted |
+| frames without functional groups | incomplete, never clears |
+| order of slices | by place along the normal; then In-Stack Position Number, Dimension Index Values, instance and frame number |
+| a place is missing in a stack | the stack is ordered by its numbers or indices, with or without a Dimension Index Sequence; incomplete, never clears |
+| numbers in the stack contradict places | places are used, with a warning |
+| several Stack IDs, echoes (by number, or by times more than 0.3 ms apart), points in time, orientations | each is a stack of its own, in order; they are laid behind one another; incomplete, never clears |
+| frames in one place | told apart by further dimensions, as far as these make stacks; else doubled, incomplete |
+| magnitude beside phase, real, imaginary, diffusion or projection frames | others are left out with a warning; Siemens XA's and GE's private image types count |
+| concatenations (PS3.3 C.7.6.16.2.2.4) | parts are joined; a missing, doubled or misnumbered part: incomplete, with the reason. A missing last part shows only where In-concatenation Total Number is given |
+
+## Units
+
+Slices of a series come in units of one kind, and a model's preparation windows each slice by percentiles, so that a common factor does
+not matter. In this order:
+
+1. Modality units: stored value × Rescale Slope + Rescale Intercept, of the frame's group or the data set. Where they are absent, Philips'
+   copy of them in (2005,xx0A) and (2005,xx09) of "Philips MR Imaging DD 005" stands in.
+2. The values that a Philips scanner computed, (stored − SI) ÷ SS by (2005,xx0D) and (2005,xx0E) of "Philips MR Imaging DD 001", where every
+   image of the series has them and one lacks a rescale, or where rescale shows them by a scale that differs between images (Philips scales
+   slices and points in time each for itself, and archives may overwrite the rescale).
+3. Real world values (PS3.3 C.7.6.16.2.11), linear and in one unit, where an image has no rescale and every image has them.
+4. Else modality units, with stored values where no rescale stands, and a warning when only some images have one.
+
+Private elements are found by their creator in any block from 10 to 1F, also in implicit files, and in the private sequences
+(2005,xx0F) and (0021,xxFE) of functional groups, with or without a VR (not in explicit big endian where the VR is UN).
+
+## Files
+
+| what | what happens |
+|---|---|
+| no preamble, no file meta, any name | read |
+| DICOMDIR and other objects without a study | counted as skipped |
+| zip archives | read; archives within them are not opened |
+| a file that grows, or is cut and was written less than 3 s ago | waited for until its size rests for 0.5 s, at most 10 s, and one minute for all files of a place; then read as it is: what it lacks is refused as corrupt_dicom. An archive without an end likewise |
+| several files of one SOP instance | identical, or the same object in two transfer syntaxes: one is used, with a warning; else inconsistent_study |
+| character sets | all of PS3.3 C.12.1.1.2; unknown ones never fail |
 
 `
