@@ -41,7 +41,8 @@ func (a *app) doctorCommand() *cobra.Command {
 		Long: `Checks what the daemon needs and says for each thing what is wrong and what to do
 about it: the configuration, the ONNX Runtime library, the model and how fast it
 runs, graphics devices, NATS and the daemon behind it, the state directory, the
-roots, the destinations of alerts. Nothing is changed. Exit code 1 if anything fails.`,
+roots, the destinations of findings and alerts. Nothing is changed. Exit code 1 if
+anything fails.`,
 		Example: `  neurotriage doctor
   neurotriage doctor --config /etc/neurotriage.yaml --json | jq '.checks[] | select(.level != "OK")'`,
 		Args: cobra.NoArgs,
@@ -61,7 +62,7 @@ roots, the destinations of alerts. Nothing is changed. Exit code 1 if anything f
 func (a *app) doctor(ctx context.Context, settings config.Config, asJSON bool) error {
 	result := checkup{OK: true, Checks: []diagnosis{}}
 	checks := []func(context.Context, config.Config) []diagnosis{
-		a.examineConfig, a.examineLibrary, a.examineModel, a.examineNATS, a.examineDaemon, a.examineStorage, a.examineAlerts,
+		a.examineConfig, a.examineLibrary, a.examineModel, a.examineNATS, a.examineDaemon, a.examineStorage, a.examineDestinations, a.examineAlerts,
 	}
 	for _, check := range checks {
 		for _, found := range check(ctx, settings) {

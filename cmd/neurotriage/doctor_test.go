@@ -3,7 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -113,5 +117,44 @@ func TestProvidersInWords(t *testing.T) {
 		if d.Level != want[d.Name] || d.Detail == "" || d.Level == amiss && d.Cure == "" {
 			t.Errorf("%+v, want %s", d, want[d.Name])
 		}
+	}
+}
+
+// TestDoctorLooksAtDestinations asks each kind's receiver, or finds nobody there.
+func TestDoctorLooksAtDestinations(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			t.Errorf("the doctor sends %s %s", r.Method, r.URL)
+		}
+		_, _ = io.WriteString(w, `{"Version": "1.12.4"}`)
+	}))
+	defer server.Close()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	var file strings.Builder
+	file.WriteString("pacs:\n  destinations:\n")
+	for _, kind := range []string{"stow", "fhir", "ups", "orthanc"} {
+		fmt.Fprintf(&file, "    %s-up: {kind: %s, url: %q}\n    %s-down: {kind: %s, url: 'http://127.0.0.1:1'}\n", kind, kind, server.URL, kind, kind)
+	}
+	fmt.Fprintf(&file, "    hl7-up: {kind: hl7, address: %q}\n    hl7-down: {kind: hl7, address: '127.0.0.1:1'}\n", listener.Addr())
+	file.WriteString("    cstore-down: {kind: cstore, address: '127.0.0.1:1', ae_title: PACS}\n")
+	path := write(t, t.TempDir(), "neurotriage.yaml", []byte(file.String()))
+	report := checkDoctor(t, newBench(t), exitFailed, append(anyFile(t), "--config", path)...)
+	looked := 0
+	for _, d := range report.Checks {
+		name, _, _ := strings.Cut(d.Detail, " ")
+		if d.Name != "destinations" {
+			continue
+		}
+		looked++
+		if up := strings.HasSuffix(name, "-up"); (d.Level == fine) != up {
+			t.Errorf("%s: %s %s", name, d.Level, d.Detail)
+		}
+	}
+	if looked != 11 {
+		t.Errorf("looked at %d destinations", looked)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -262,4 +263,27 @@ func examineState(dir string) diagnosis {
 		return diagnosis{name, amiss, fmt.Sprintf("state_dir %s has %d MB left", dir, free>>20), "free space: the daemon pauses when the disk is full"}
 	}
 	return ok(name, "state_dir %s, %d GB free", dir, free>>30)
+}
+
+// examineDestinations looks whether each destination of findings could be
+// reached.
+func (a *app) examineDestinations(ctx context.Context, settings config.Config) []diagnosis {
+	const name = "destinations"
+	var found []diagnosis
+	for _, destination := range slices.Sorted(maps.Keys(settings.PACS.Destinations)) {
+		kind := settings.PACS.Destinations[destination].Kind
+		ctx, cancel := context.WithTimeout(ctx, trialTime/3)
+		err := daemon.CheckDestination(ctx, settings, destination)
+		cancel()
+		if err != nil {
+			found = append(found, diagnosis{name, broken, destination + " (" + kind + "): " + err.Error(),
+				"mend the way to it; findings wait for it meanwhile. 'neurotriage config show' has pacs.destinations." + destination})
+			continue
+		}
+		found = append(found, ok(name, "%s (%s): answers", destination, kind))
+	}
+	if len(found) == 0 {
+		return []diagnosis{ok(name, "findings go to NATS only; pacs.destinations says where else")}
+	}
+	return found
 }

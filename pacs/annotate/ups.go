@@ -62,6 +62,9 @@ func (u *UPS) deliver(ctx context.Context, parcel pacs.Parcel) error {
 	return nil
 }
 
+// Check asks whether the service answers at all.
+func (u *UPS) Check(ctx context.Context) error { return u.opts.Client.Well(ctx) }
+
 // known is a workitem on the server.
 type known struct{ uid, state, priority string }
 
