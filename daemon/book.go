@@ -64,7 +64,7 @@ func actEvent(act worklist.Act) audit.Event {
 		e.Kind = audit.Logout
 	case !act.Allowed:
 		e.Kind = audit.Refused
-	case first == "replay":
+	case first == "replay", first == "replayed":
 		e.Kind = audit.Changed
 	}
 	return e

@@ -26,7 +26,7 @@ func (d *Daemon) openPage(known visitors) (*mirror, worklist.Options) {
 	options := worklist.Options{
 		Model: d.modelRef, Evaluation: d.evaluation, Version: d.deps.Version, Now: d.deps.Now, Logger: d.deps.Logger.With("component", "worklist"),
 		Desk: desk{d.bus, mirror}, Stack: views, Room: room{d}, Trouble: mirror.trouble, Patients: patients,
-		Visitor: known.visitor, Archive: d.cfg.HTTP.Viewer, Identity: identity(d.cfg.HTTP.Access.Identity),
+		Auditor: d.book, Visitor: known.visitor, Archive: d.cfg.HTTP.Viewer, Identity: identity(d.cfg.HTTP.Access.Identity),
 	}
 	if known.login != nil { // a nil *login.Gate is no nil Login
 		options.Login = known.login

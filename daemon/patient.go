@@ -19,8 +19,8 @@ const (
 	patientLooks = 2 // at once: triage goes first
 )
 
-// registry says who the patient of a study is, from the headers where the study
-// lies. It writes nothing down.
+// registry says who the patient of a study is, from the headers beside the
+// finding, or where the study lies. It writes nothing down.
 type registry struct {
 	bus    *events.Bus
 	reader Reader
@@ -92,6 +92,11 @@ func (g *registry) read(e worklist.Entry) (neurotriage.Patient, error) {
 		defer func() { <-g.turns }()
 	case <-g.ctx.Done():
 		return neurotriage.Patient{}, g.ctx.Err()
+	}
+	// The headers stand beside the finding as long as its pictures do.
+	kept, err := (&post{bus: g.bus}).study(g.ctx, neurotriage.Finding{ID: e.FindingID, StudyInstanceUID: e.StudyInstanceUID})
+	if err == nil && kept.Patient != (neurotriage.Patient{}) {
+		return kept.Patient, nil
 	}
 	study, err := reopen(g.ctx, g.bus, g.reader, e)
 	if err != nil {

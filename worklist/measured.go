@@ -2,6 +2,7 @@ package worklist
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -33,7 +34,7 @@ func (b *Board) measured(digest string) measured {
 		return measured{}
 	}
 	card := b.options.Evaluation()
-	m := measured{All: figures("", card)}
+	m := measured{All: evaluated(card)}
 	for _, one := range headline {
 		if value, ok := wordFigure(inside(card, one.Path)); ok {
 			m.Head = append(m.Head, figure{one.Name, value})
@@ -67,6 +68,13 @@ func wordFigure(value any) (string, bool) {
 		return percent(mean), ok
 	}
 	return "", false
+}
+
+// evaluated lists a card's evaluation without what is there to compare with.
+func evaluated(card map[string]any) []figure {
+	card = maps.Clone(card)
+	delete(card, "reference")
+	return figures("", card)
 }
 
 // figures lists the values of a card's evaluation, nested names joined.

@@ -90,7 +90,7 @@ func (b *Board) serveOperations(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if b.options.Evaluation != nil {
-		p.Evaluation = figures("", b.options.Evaluation())
+		p.Evaluation = evaluated(b.options.Evaluation())
 	}
 	b.render(w, "operations.html", p)
 }

@@ -13,9 +13,8 @@ import (
 
 // Patients says who the patient of a study is.
 type Patients interface {
-	// Patient reads it where the study lies: nothing that is stored beside a
-	// finding says who the patient is. An error that wraps ErrNotFound says that
-	// the study cannot be reached any more.
+	// Patient reads it from the study's headers. An error that wraps ErrNotFound
+	// says that they are not at hand any more.
 	Patient(ctx context.Context, e Entry) (neurotriage.Patient, error)
 }
 

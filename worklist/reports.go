@@ -67,7 +67,7 @@ func (b *Board) serveReport(w http.ResponseWriter, r *http.Request) {
 		b.fail(w, err)
 		return
 	}
-	b.book.done(r, "fetched a report, with the patient", r.PathValue("file"))
+	b.book.done(r, "fetched a report, with the patient", "")
 	w.Header().Set("Content-Type", "application/dicom")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+r.PathValue("file")+`"`) // digits and dots, checked
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
