@@ -214,4 +214,22 @@ func TestRealCharacterSets(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", file, got, want)
 		}
 	}
+	files, err := filepath.Glob(filepath.Join(data(t, "dicom", "charsets"), "*.dcm"))
+	if err != nil || len(files) < len(cases) {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, file := range files { // also those that hold a sequence and no study
+		studies, skipped, err := dicomio.Scan(t.Context(), dicomio.Paths([]string{file}), dicomio.Options{})
+		if err != nil || len(studies)+skipped.Other != 1 {
+			t.Errorf("%s: %d studies, %+v, %v", file, len(studies), skipped, err)
+		}
+		for _, study := range studies {
+			if name := study.Study().Patient.Name; strings.ContainsRune(name, '\uFFFD') || study.Refusal() != nil {
+				t.Errorf("%s: %q, %v", file, name, study.Refusal())
+			}
+			if err := study.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
 }
