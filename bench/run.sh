@@ -11,6 +11,14 @@ python=.venv-training/bin/python
 go test -p 1 -run '^$' -bench "$pattern" -benchmem ./... 2>&1 | go run ./bench/gobench -out bench/results
 
 [ "$pattern" = . ] || exit 0
+if command -v chromium >/dev/null; then # the list with many studies beside none, in more rounds
+  page=$(mktemp -d)
+  go test -run '^$' -bench '^BenchmarkFirstPaint$' -benchtime 40x ./daemon/browser 2>&1 | go run ./bench/gobench -out "$page"
+  for kind in json md; do mv "$page/go.$kind" "bench/results/page.$kind"; done
+  rmdir "$page"
+else
+  echo "no chromium: the page's paint is left out"
+fi
 go test -count=1 -timeout 20m -run '^TestMatrix$' ./dicomio/codec -results "$PWD/bench/results"
 [ -f "$study" ] || { echo "no study at $study: the road from files to a finding is left out; set NEUROTRIAGE_DATA"; exit 0; }
 peer=()
