@@ -66,6 +66,9 @@ func (c *client) deliveries(f neurotriage.Finding, want map[string]events.Delive
 // back into the same study, by two ways at once, beside a destination that is
 // dead and one that is not meant.
 func TestThereAndBack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("pictures are drawn, which takes long under the race detector")
+	}
 	orthanc := kit.StartOrthanc(t, nil)
 	study := headStudy("there", 8, true)
 	orthanc.Upload(t, study.Files())
@@ -272,7 +275,7 @@ func TestDeadDestination(t *testing.T) {
 	s := newShelf(t)
 	address := deadAddress(t)
 	h := newHouse(t)
-	h.pictures = true
+	h.reports = true
 	h.cfg.PACS.Destinations = map[string]config.Destination{"alive": stow(s.server.URL + "/dicom-web"), "dead": stow("http://" + address + "/dicom-web")}
 	d := h.start(&runner{})
 	c := connect(t, d.Addresses().NATS)
@@ -331,7 +334,7 @@ func TestRedelivery(t *testing.T) {
 	defer server.Close()
 	begin := time.Now()
 	h := newHouse(t)
-	h.pictures = true
+	h.reports = true
 	once := stow(server.URL)
 	once.Attempts = 1
 	h.cfg.PACS.Destinations = map[string]config.Destination{"picky": once}

@@ -23,6 +23,7 @@ import (
 	"neurotriage/classifier"
 	"neurotriage/config"
 	"neurotriage/daemon"
+	"neurotriage/dicomio"
 	"neurotriage/events"
 	"neurotriage/internal/kit"
 )
@@ -144,6 +145,7 @@ type house struct {
 	// them takes most of a small study's time, the more so under the race detector.
 	pictures bool
 	stow     string // address of a destination of children; empty: none
+	reports  bool   // small report objects instead of pictures
 }
 
 func newHouse(t testing.TB) *house {
@@ -178,7 +180,10 @@ func (h *house) start(r classifier.Runner, change ...func(*daemon.Daemon)) *daem
 	}
 	d.Tune(func(o *events.Options) {
 		quick(o)
-		if !h.pictures {
+		switch {
+		case h.reports:
+			o.Media = smallReports
+		case !h.pictures:
 			o.Media = events.SliceTable
 		}
 	})
@@ -409,4 +414,22 @@ func (h *house) fails() error {
 		return err
 	}
 	return d.Stop()
+}
+
+// smallReports are objects of the kinds that a finding has, without the time
+// that drawing takes.
+func smallReports(r neurotriage.Reading) ([]events.Media, error) {
+	media, err := events.SliceTable(r)
+	for _, kind := range []string{"sr", "key_image", "key_object"} {
+		uid := neurotriage.DerivedUID(r.Finding.ID, kind)
+		data, encoding := dicomio.Encode(dicomio.Dataset{
+			{Tag: 0x00080016, VR: "UI", Value: "1.2.840.10008.5.1.4.1.1.88.34"}, {Tag: 0x00080018, VR: "UI", Value: uid},
+			{Tag: 0x0020000D, VR: "UI", Value: r.Study.UID}, {Tag: 0x00100010, VR: "PN", Value: strings.Repeat("x", 1000)},
+		})
+		err = errors.Join(err, encoding)
+		media = append(media, events.Media{
+			Name: uid + ".dcm", ContentType: "application/dicom", Data: data, Report: neurotriage.ReportRef{Kind: kind, SOPInstanceUID: uid},
+		})
+	}
+	return media, err
 }

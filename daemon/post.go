@@ -37,7 +37,7 @@ func newPost(bus *events.Bus, cfg config.Config) *post {
 // Follow hands out parcels of the destination's feed.
 func (p *post) Follow(ctx context.Context, destination string, fn func(context.Context, pacs.Parcel, int) error) error {
 	return p.bus.Follow(ctx, feedOf(destination), func(ctx context.Context, notice events.Notice) error {
-		parcel, attempt, err := p.pack(ctx, destination, notice)
+		parcel, attempt, err := p.parcel(ctx, destination, notice)
 		if err != nil || attempt == 0 {
 			return err
 		}
@@ -49,11 +49,11 @@ func (p *post) Follow(ctx context.Context, destination string, fn func(context.C
 	})
 }
 
-// pack collects what is known about a finding. attempt counts the attempts that
+// parcel collects what the worklist knows of a finding. attempt counts the attempts that
 // were held against it, as the worklist remembers them, this one included; it is
 // 0 for what was delivered before, and 1 for what was given up and is asked for
 // again.
-func (p *post) pack(ctx context.Context, destination string, notice events.Notice) (pacs.Parcel, int, error) {
+func (p *post) parcel(ctx context.Context, destination string, notice events.Notice) (pacs.Parcel, int, error) {
 	f := *notice.Finding
 	entry, _, err := p.bus.Entry(ctx, f.StudyInstanceUID)
 	if err != nil {
@@ -69,14 +69,17 @@ func (p *post) pack(ctx context.Context, destination string, notice events.Notic
 	default:
 		attempt = d.Attempts + 1
 	}
-	study, err := p.study(ctx, f)
-	if err != nil {
-		return pacs.Parcel{}, 0, err
-	}
 	return pacs.Parcel{
-		Finding: f, Job: notice.Job, Study: study, Sources: p.sources(notice.Job.Location), Objects: p.objects(f),
+		Finding: f, Job: notice.Job, Sources: p.sources(notice.Job.Location),
 		Superseded: entry.Finding != nil && entry.Finding.ID != f.ID && !entry.Finding.Finished.Before(f.Finished),
 	}, attempt, nil
+}
+
+// Pack adds what lies beside the finding.
+func (p *post) Pack(ctx context.Context, parcel *pacs.Parcel) (err error) {
+	parcel.Objects = p.objects(parcel.Finding)
+	parcel.Study, err = p.study(ctx, parcel.Finding)
+	return err
 }
 
 // study reads the headers that were stored beside the finding. They are absent

@@ -26,7 +26,10 @@ type Post interface {
 	// remembers across restarts how far it came. After nil the parcel is done
 	// with; after an error it comes again later, at the time that a *Postponed
 	// names. attempt counts from 1 and leaves out what was postponed.
+	// Parcels come without study and objects.
 	Follow(ctx context.Context, destination string, fn func(ctx context.Context, parcel Parcel, attempt int) error) error
+	// Pack adds study and objects to a parcel that is about to go out.
+	Pack(ctx context.Context, parcel *Parcel) error
 	// Note shows in the worklist how far the delivery of a parcel is.
 	Note(ctx context.Context, destination string, parcel Parcel, delivery Delivery) error
 }
@@ -127,7 +130,12 @@ func (c *Courier) carry(ctx context.Context, parcel Parcel, attempt int) error {
 	if !c.opts.When.Match(parcel) {
 		return nil
 	}
-	if err := c.wait(ctx, parcel, attempt); err != nil {
+	if left, cause := c.resting(); left > 0 {
+		// Held here, it would hold up those behind it, which nobody would hear of.
+		noted := c.note(ctx, parcel, Delivery{State: Pending, Attempts: attempt - 1, Note: cause.Error()})
+		return errors.Join(&Postponed{After: left, Err: cause}, noted)
+	}
+	if err := c.opts.Post.Pack(ctx, &parcel); err != nil {
 		return err
 	}
 	began := time.Now()
@@ -198,19 +206,11 @@ func (c *Courier) count(outcome string) {
 	c.opts.Metrics.attempts.WithLabelValues(c.opts.Name, outcome).Inc()
 }
 
-// wait holds a parcel back while the destination rests from an outage.
-func (c *Courier) wait(ctx context.Context, parcel Parcel, attempt int) error {
+// resting tells how long the destination rests from an outage yet.
+func (c *Courier) resting() (left time.Duration, cause error) {
 	c.mu.Lock()
-	left, cause := time.Until(c.until), c.cause
-	c.mu.Unlock()
-	if left <= 0 {
-		return ctx.Err()
-	}
-	if err := c.note(ctx, parcel, Delivery{State: Pending, Attempts: attempt - 1, Note: cause.Error()}); err != nil {
-		return err
-	}
-	rest(ctx, left)
-	return context.Cause(ctx)
+	defer c.mu.Unlock()
+	return time.Until(c.until), c.cause
 }
 
 // unwell notes an outage and gives the pause until the next attempt.
