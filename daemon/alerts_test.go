@@ -78,6 +78,19 @@ func (h *hook) open(t *testing.T) config.AlertDestination {
 	return config.AlertDestination{Kind: "webhook", URL: server.URL, SecretFile: secret, QuietBreaks: []string{"glioma_review"}}
 }
 
+// patiently is kit.Until for what may have to wait for a back-off that a slow
+// machine has let grow.
+func patiently(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(2 * time.Minute); !is(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("after two minutes still not so: %s", what)
+		}
+	}
+}
+
 // TestAlertsArrive: a flagged study rings at once where it is told of, not where
 // only changes are, and names nobody.
 func TestAlertsArrive(t *testing.T) {
@@ -92,7 +105,7 @@ func TestAlertsArrive(t *testing.T) {
 	job := h.put(headStudy("rings", 6, true))
 	job.AccessionNumber, job.Priority = "ACC-1", neurotriage.Urgent
 	f := c.outcome(c.submit(job))[0]
-	kit.Until(t, "the alert arrives", func() bool { got, _ := told.about(f.ID); return len(got) > 0 })
+	patiently(t, "the alert arrives", func() bool { got, _ := told.about(f.ID); return len(got) > 0 })
 	got, _ := told.about(f.ID)
 	one := got[0]
 	if len(got) != 1 || one.Kind != alert.Review || one.StudyInstanceUID != f.StudyInstanceUID || one.Priority != neurotriage.Urgent ||
@@ -119,7 +132,7 @@ func TestAlertsNameThePatient(t *testing.T) {
 	job := h.put(headStudy("named", 6, true))
 	job.AccessionNumber = "ACC-1"
 	f := c.outcome(c.submit(job))[0]
-	kit.Until(t, "the alert arrives", func() bool { got, _ := told.about(f.ID); return len(got) > 0 })
+	patiently(t, "the alert arrives", func() bool { got, _ := told.about(f.ID); return len(got) > 0 })
 	got, _ := told.about(f.ID)
 	if got[0].AccessionNumber != "ACC-1" || got[0].Patient == nil || got[0].Patient.Name != "Kit^Patient" {
 		t.Errorf("the alert names %q %+v", got[0].AccessionNumber, got[0].Patient)
@@ -135,14 +148,14 @@ func TestAlertsOutliveTheDaemon(t *testing.T) {
 	d := h.start(&runner{})
 	c := connect(t, d.Addresses().NATS)
 	f := c.outcome(c.submit(h.put(headStudy("waits", 6, true))))[0]
-	kit.Until(t, "somebody tried", func() bool { _, tried := told.about(""); return tried > 0 })
+	patiently(t, "somebody tried", func() bool { _, tried := told.about(""); return tried > 0 })
 	c.bus.Close()
 	if err := d.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	told.put(false, false)
 	h.start(&runner{})
-	kit.Until(t, "the alert arrives", func() bool { got, _ := told.about(f.ID); return len(got) > 0 })
+	patiently(t, "the alert arrives", func() bool { got, _ := told.about(f.ID); return len(got) > 0 })
 	if got, _ := told.about(f.ID); len(got) != 1 || got[0].Key != f.ID {
 		t.Errorf("alerts %+v", got)
 	}
@@ -157,14 +170,14 @@ func TestAlertsRepeatWithTheirKey(t *testing.T) {
 	d := h.start(&runner{})
 	c := connect(t, d.Addresses().NATS)
 	f := c.outcome(c.submit(h.put(headStudy("twice", 6, true))))[0]
-	kit.Until(t, "the alert arrives", func() bool { got, _ := told.about(f.ID); return len(got) > 0 })
+	patiently(t, "the alert arrives", func() bool { got, _ := told.about(f.ID); return len(got) > 0 })
 	c.bus.Close()
 	if err := d.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	told.put(false, false)
 	h.start(&runner{})
-	kit.Until(t, "the alert arrives again", func() bool { got, _ := told.about(f.ID); return len(got) > 1 })
+	patiently(t, "the alert arrives again", func() bool { got, _ := told.about(f.ID); return len(got) > 1 })
 	got, _ := told.about(f.ID)
 	if got[0].Key != got[1].Key || told.ids[0] != told.ids[1] {
 		t.Errorf("alerts %+v in messages %v", got, told.ids)
@@ -182,7 +195,7 @@ func TestAlertsEndWithAPerson(t *testing.T) {
 	d := h.start(&runner{})
 	c := connect(t, d.Addresses().NATS)
 	seen := c.outcome(c.submit(h.put(headStudy("seen", 6, true))))[0]
-	kit.Until(t, "the worklist shows it", func() bool {
+	patiently(t, "the worklist shows it", func() bool {
 		_, err := c.bus.Assess(t.Context(), events.Assessment{
 			FindingID: seen.ID, StudyInstanceUID: seen.StudyInstanceUID, Verdict: events.Acknowledged, User: "roe",
 		})
@@ -190,7 +203,7 @@ func TestAlertsEndWithAPerson(t *testing.T) {
 	})
 	before, _ := told.about(seen.ID)
 	unseen := c.outcome(c.submit(h.put(headStudy("unseen", 6, true))))[0]
-	kit.Until(t, "reminders and an escalation of the study that nobody saw", func() bool {
+	patiently(t, "reminders and an escalation of the study that nobody saw", func() bool {
 		first, _ := told.about(unseen.ID)
 		second, _ := boss.about(unseen.ID)
 		return len(first) > 3 && len(second) == 1
