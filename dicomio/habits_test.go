@@ -156,6 +156,45 @@ func TestGroupsMixed(t *testing.T) {
 	}
 }
 
+// Converters write standard elements as UN when they have no dictionary: the image is
+// the same.
+func TestUnknownVREverywhere(t *testing.T) {
+	for _, enhanced := range []bool{false, true} {
+		files := kit.Study{Series: []kit.Series{{Enhanced: enhanced, Agent: "Gadovist", Images: kit.Heads(12, 8, 8)}}}.Files()
+		want := opened(t, files, dicomio.Options{})
+		unknown := slices.Clone(files)
+		for n, file := range unknown {
+			elements := slices.Clone(file.Elements)
+			for i, e := range elements {
+				if e.Tag == pixelData {
+					continue
+				}
+				raw := kit.EncodeDataSet(kit.ImplicitLittle, []kit.Element{e})[8:]
+				if _, sequence := e.Value.([]kit.Item); sequence {
+					raw = raw[:len(raw)-8] // the delimiter of a length that is known now
+				}
+				elements[i] = kit.Element{Tag: e.Tag, VR: "UN", Value: raw}
+			}
+			unknown[n].Data = kit.EncodeFile(kit.ExplicitLittle, elements)
+		}
+		got := opened(t, unknown, dicomio.Options{})
+		a, b := got.Study(), want.Study()
+		if a.Patient.Name != b.Patient.Name || a.Series[0].Why != b.Series[0].Why || a.Series[0].Complete != b.Series[0].Complete || !slices.Equal(a.Series[0].Warnings, b.Series[0].Warnings) {
+			t.Errorf("enhanced %v: %s, complete %v, %q", enhanced, a.Series[0].Why, a.Series[0].Complete, a.Series[0].Warnings)
+		}
+		x, _ := slicesOf(t, got)
+		y, _ := slicesOf(t, want)
+		if len(x) != 12 || len(y) != 12 {
+			t.Fatalf("enhanced %v: %d and %d slices", enhanced, len(x), len(y))
+		}
+		for n := range x {
+			if x[n].Position != y[n].Position || !slices.Equal(x[n].Pixels, y[n].Pixels) {
+				t.Errorf("enhanced %v: slice %d differs", enhanced, n)
+			}
+		}
+	}
+}
+
 // A private sequence that no VR tells may be anything: it is read if it can be, and
 // never costs the file.
 func TestUnnamedSequences(t *testing.T) {

@@ -60,6 +60,23 @@ func (w *wall) item(item element, layout syntax, depth int, keep bool) error {
 	return nil
 }
 
+// named gives an element of VR UN the VR of the dictionary: archives and converters
+// that did not know one write it for standard elements too. Its content is implicit
+// little endian (PS3.5 6.2.2).
+func (w *wall) named(el element, layout syntax) (element, syntax) {
+	if el.vr != "UN" || w.out.layout.bigEndian || el.tag>>16%2 == 1 {
+		return el, layout
+	}
+	switch vr := dictionaryVR(el.tag); {
+	case vr == "SQ":
+		el.vr = vr
+		return el, syntax{implicit: true}
+	case shortVR(vr) && el.length != undefinedLength:
+		el.vr = vr
+	}
+	return el, layout
+}
+
 // maxUnnamedBytes is the largest private sequence without a VR that is looked into.
 const maxUnnamedBytes = 1 << 20
 

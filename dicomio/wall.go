@@ -290,6 +290,7 @@ func (w *wall) fits(el, owner element, end int64) error {
 
 // value walks, copies or skips one element's value.
 func (w *wall) value(el element, layout syntax, depth int, keep bool) error {
+	el, layout = w.named(el, layout)
 	keep = keep && wanted(el, depth) && !(el.vr == "UN" && w.out.layout.bigEndian) // UN is little endian
 	switch {
 	case keep && el.vr == "UN" && privateSequence(el.tag):

@@ -153,6 +153,7 @@ Private elements are found by their creator in any block from 10 to 1F, also in 
 | what | what happens |
 |---|---|
 | no preamble, no file meta, any name | read |
+| standard elements with VR UN | read by the dictionary's VR (not in explicit big endian) |
 | DICOMDIR and other objects without a study | counted as skipped |
 | zip archives | read; archives within them are not opened |
 | a file that grows, or is cut and was written less than 3 s ago | waited for until its size rests for 0.5 s, at most 10 s, and one minute for all files of a place; then read as it is: what it lacks is refused as corrupt_dicom. An archive without an end likewise |
