@@ -16,7 +16,6 @@ import (
 	"neurotriage/alert"
 	"neurotriage/config"
 	"neurotriage/events"
-	"neurotriage/internal/kit"
 )
 
 // hook is a receiver of webhooks that can be down.
