@@ -294,7 +294,7 @@ func dcmtkBack(program string) func(*testing.T, string, peer.Picture) ([]int32, 
 func openJPEG(options ...string) func(*testing.T, peer.Picture) string {
 	return func(t *testing.T, p peer.Picture) string {
 		if side := min(p.Rows, p.Columns); side < 32 { // it refuses more resolutions than a picture has
-			options = append(slices.Clone(options), "-n", fmt.Sprint(bits.Len(uint(side))))
+			return peer.OpenJPEG(t, p, append(slices.Clone(options), "-n", fmt.Sprint(bits.Len(uint(side))))...)
 		}
 		return peer.OpenJPEG(t, p, options...)
 	}

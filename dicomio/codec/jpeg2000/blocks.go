@@ -24,7 +24,7 @@ type codeword struct {
 	passes int
 }
 
-// manySamples is the size of a tile whose code-blocks are decoded on all
+// manySamples is the size of a tile above which code-blocks are decoded on all
 // processors: below it the slices of a study keep them busy.
 const manySamples = 1 << 20
 
@@ -80,7 +80,7 @@ func decodeBlocks[T any](t *tile, buffer []T, store func(out []T, values []int32
 		}
 		return nil
 	}
-	if workers := runtime.GOMAXPROCS(0); workers > 1 && len(buffer) >= manySamples {
+	if workers := runtime.GOMAXPROCS(0); workers > 1 && len(buffer) > manySamples {
 		return together(jobs, workers, one)
 	}
 	for _, j := range jobs {

@@ -139,6 +139,9 @@ func TestFlippedBytes(t *testing.T) {
 		good, f := s.read(t), s.picture.Frame()
 		got := make([]byte, f.Bytes())
 		for at := range good {
+			if testing.Short() && at%16 != 0 {
+				continue
+			}
 			for _, flip := range []byte{0xFF, 0x80, 0x10, 0x01} {
 				bad := append([]byte(nil), good...)
 				bad[at] ^= flip
