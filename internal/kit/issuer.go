@@ -29,10 +29,10 @@ type Issuer struct {
 	ClientID string
 	Secret   string // empty: a public client
 
-	Claims map[string]any                     // of the person who logs in
-	Info   map[string]any                     // what user info adds
+	Claims map[string]any                      // of the person who logs in
+	Info   map[string]any                      // what user info adds
 	Spoil  func(header, claims map[string]any) // changes a token before it is signed
-	Page   bool                               // ask the person with a page, as real ones do
+	Page   bool                                // ask the person with a page, as real ones do
 
 	mu      sync.Mutex
 	key     *rsa.PrivateKey
