@@ -68,7 +68,7 @@ func tryOrthanc(t testing.TB, program string, change func(map[string]any)) (o *O
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program, file) //nolint:gosec // found on PATH
+	cmd := exec.CommandContext(t.Context(), program, file) //nolint:gosec // found on PATH
 	cmd.Stdout, cmd.Stderr = output, output
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
