@@ -2,6 +2,7 @@ package pacs_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -274,6 +275,49 @@ func TestCStoreToOrthanc(t *testing.T) {
 	parcel, files := objects(t)
 	to := &pacs.CStore{Peer: dimse.ClientOptions{Address: orthanc.DICOM, Called: "ORTHANC", Calling: "US"}}
 	twice(t, orthanc, to, parcel, files)
+}
+
+// TestCommitmentByOrthanc: the archive reports over an association of its own, to
+// our receiver, and only then is the parcel delivered.
+func TestCommitmentByOrthanc(t *testing.T) {
+	register := pacs.NewCommitments()
+	reports := make(chan dimse.Commitment, 10)
+	n := &node{}
+	host, port, err := net.SplitHostPort(n.listen(t, dimse.ServerOptions{
+		Committed: func(ctx context.Context, peer dimse.Association, report dimse.Commitment) error {
+			reports <- report
+			return register.Report(ctx, peer, report)
+		},
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	orthanc := kit.StartOrthanc(t, func(settings map[string]any) {
+		settings["DicomModalities"] = map[string]any{"us": []any{"US", host, json.Number(port)}}
+	})
+	parcel, files := objects(t)
+	to := &pacs.CStore{Peer: dimse.ClientOptions{Address: orthanc.DICOM, Called: "ORTHANC", Calling: "US"}, Commitments: register}
+	for range 2 { // the second time the archive's word is remembered
+		err := to.Deliver(t.Context(), parcel)
+		var later *pacs.Postponed
+		if errors.As(err, &later) { // on a slow machine
+			select {
+			case report := <-reports:
+				reports <- report
+			case <-time.After(time.Minute):
+			}
+			err = to.Deliver(t.Context(), parcel)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(reports) != 1 {
+		t.Fatalf("%d reports came, want one", len(reports))
+	}
+	if report := <-reports; len(report.Stored) != len(files) || len(report.Failed) != 0 {
+		t.Errorf("reported %+v", report)
+	}
 }
 
 func twice(t *testing.T, orthanc *kit.Orthanc, to pacs.Destination, parcel pacs.Parcel, files []kit.File) {
