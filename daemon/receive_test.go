@@ -34,8 +34,20 @@ const (
 	patientQuiet = time.Hour
 )
 
-// receiving is a house whose receiver waits a short time for more.
-func receiving(t testing.TB, quiet time.Duration) *house {
+// receiving is a house that takes a study for complete when its sender hangs up,
+// and never by the clock: machines stall.
+func receiving(t testing.TB) *house {
+	t.Helper()
+	h := newHouse(t)
+	h.cfg.PACS.Receive.Quiet = patientQuiet
+	h.cfg.PACS.Receive.Sources = map[string]config.Source{
+		"near": {Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Series: []string{"*"}},
+	}
+	return h
+}
+
+// waiting is a house that announces studies by the clock alone.
+func waiting(t testing.TB, quiet time.Duration) *house {
 	t.Helper()
 	h := newHouse(t)
 	h.cfg.PACS.Receive.Quiet = quiet
@@ -108,7 +120,7 @@ func marked(file kit.File, manufacturer, class, instance string) kit.File {
 }
 
 func TestReceiveByCStore(t *testing.T) {
-	h := receiving(t, quickQuiet)
+	h := receiving(t)
 	d := h.start(&runner{})
 	c := connect(t, d.Addresses().NATS)
 	files := headStudy("received", 7, true).Files()
@@ -120,7 +132,7 @@ func TestReceiveByCStore(t *testing.T) {
 		t.Errorf("finding %+v", first)
 	}
 	entry, _, err := c.bus.Entry(t.Context(), uid)
-	if want := (neurotriage.Location{Kind: neurotriage.Directory, Root: "received", Path: "others/" + uid}); err != nil || *entry.Finding.Location != want {
+	if want := (neurotriage.Location{Kind: neurotriage.Directory, Root: "received", Path: "near/" + uid}); err != nil || *entry.Finding.Location != want {
 		t.Errorf("location %+v, %v", entry.Finding.Location, err)
 	}
 
@@ -134,14 +146,13 @@ func TestReceiveByCStore(t *testing.T) {
 	send(t, d, "ARCHIVE", append(files, marked(files[0], neurotriage.Manufacturer, secondary, "2.25.1"))...)
 	kit.Until(t, "the report is counted", func() bool {
 		_, text := get(t, d, "/metrics")
-		return strings.Contains(text, `neurotriage_pacs_objects_total{outcome="own",source="others"} 1`) &&
-			strings.Contains(text, `neurotriage_pacs_objects_total{outcome="identical",source="others"} 7`)
+		return strings.Contains(text, `neurotriage_pacs_objects_total{outcome="own",source="near"} 1`) &&
+			strings.Contains(text, `neurotriage_pacs_objects_total{outcome="identical",source="near"} 7`)
 	})
-	time.Sleep(2 * quickQuiet) // what begins no wait cannot be waited for
 	if n := len(c.findingsOf(uid)); n != 2 {
 		t.Errorf("%d findings, want 2", n)
 	}
-	if _, text := get(t, d, "/metrics"); !strings.Contains(text, `neurotriage_pacs_announcements_total{source="others",why="quiet"} 2`) {
+	if _, text := get(t, d, "/metrics"); !strings.Contains(text, `neurotriage_pacs_announcements_total{source="near",why="closed"} 2`) {
 		t.Error("an archive that sends everything back caused an announcement")
 	}
 	if status, text := get(t, d, "/readyz"); status != http.StatusOK || !strings.Contains(text, "NEUROTRIAGE at "+d.Addresses().DICOM) {
@@ -152,8 +163,32 @@ func TestReceiveByCStore(t *testing.T) {
 	}
 }
 
+// A sender that stays connected, or sends in pieces, is waited for.
+func TestReceiveQuiet(t *testing.T) {
+	h := waiting(t, quickQuiet)
+	d := h.start(&runner{})
+	c := connect(t, d.Addresses().NATS)
+	conn, err := associate(t, d, "MRI1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Abort()
+	for _, file := range headStudy("quiet", 6, true).Files() {
+		if err := conn.Store(t.Context(), object(file)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := c.finding(kit.UID("quiet"), "")
+	for f.Series[0].Slices < 6 { // the machine stalled while images were sent
+		f = c.finding(kit.UID("quiet"), f.ID)
+	}
+	if _, text := get(t, d, "/metrics"); !strings.Contains(text, `neurotriage_pacs_announcements_total{source="others",why="quiet"}`) {
+		t.Error("the announcement was not counted")
+	}
+}
+
 func TestReceiveWhoMaySend(t *testing.T) {
-	h := receiving(t, patientQuiet)
+	h := waiting(t, patientQuiet)
 	r := &h.cfg.PACS.Receive
 	r.OnlySources = true
 	r.Sources = map[string]config.Source{
@@ -185,7 +220,7 @@ func TestReceiveWhoMaySend(t *testing.T) {
 }
 
 func TestReceiveClasses(t *testing.T) {
-	h := receiving(t, quickQuiet)
+	h := receiving(t)
 	d := h.start(&runner{})
 	conn, err := associate(t, d, "MRI1")
 	if err != nil {
@@ -212,7 +247,7 @@ func TestReceiveClasses(t *testing.T) {
 }
 
 func TestReceiveWhenFull(t *testing.T) {
-	h := receiving(t, quickQuiet)
+	h := receiving(t)
 	h.cfg.PACS.Receive.MinFree = 1 << 60
 	d := h.start(&runner{})
 	_, err := associate(t, d, "MRI1")
@@ -267,10 +302,7 @@ func post(t testing.TB, d *daemon.Daemon, path, kind string, body []byte, token 
 }
 
 func TestReceiveBySTOW(t *testing.T) {
-	h := receiving(t, patientQuiet)
-	h.cfg.PACS.Receive.Sources = map[string]config.Source{
-		"web": {Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Series: []string{"*"}},
-	}
+	h := receiving(t)
 	d := h.start(&runner{})
 	c := connect(t, d.Addresses().NATS)
 	files := headStudy("web", 6, true).Files()
@@ -287,7 +319,7 @@ func TestReceiveBySTOW(t *testing.T) {
 
 // Requests of STOW-RS are not bound by what the page's are.
 func TestReceiveMuchBySTOW(t *testing.T) {
-	h := receiving(t, patientQuiet)
+	h := waiting(t, patientQuiet)
 	d := h.start(&runner{})
 	files := headStudy("much", 20, false).Files()
 	if size := len(files) * len(files[0].Data); size < 128<<10 {
@@ -299,7 +331,7 @@ func TestReceiveMuchBySTOW(t *testing.T) {
 }
 
 func TestAnnounceByPOST(t *testing.T) {
-	h := receiving(t, patientQuiet)
+	h := waiting(t, patientQuiet)
 	token := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(token, []byte("sesame\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -396,7 +428,7 @@ func TestReceiverOff(t *testing.T) {
 // Depots of two daemons go by two names; a study goes to the one that has it.
 func TestTwoDepots(t *testing.T) {
 	nats := outside(t)
-	first, second := receiving(t, quickQuiet), receiving(t, quickQuiet)
+	first, second := receiving(t), receiving(t)
 	first.cfg.NATS.URL, second.cfg.NATS.URL = nats.URL, nats.URL
 	first.cfg.PACS.Receive.Root, second.cfg.PACS.Receive.Root = "received-a", "received-b"
 	first.start(&runner{})
@@ -432,7 +464,7 @@ func TestReceivePortTaken(t *testing.T) {
 // dcmtk is the yardstick of senders.
 func TestReceiveFromStorescu(t *testing.T) {
 	storescu, echoscu := peer(t, "storescu"), peer(t, "echoscu")
-	h := receiving(t, quickQuiet)
+	h := receiving(t)
 	d := h.start(&runner{})
 	c := connect(t, d.Addresses().NATS)
 	host, port, _ := strings.Cut(d.Addresses().DICOM, ":")
@@ -475,7 +507,7 @@ func peer(t testing.TB, name string) string {
 // With a client authority only certificates of its are let in, whatever title
 // they claim.
 func TestReceiveByTLS(t *testing.T) {
-	h := receiving(t, quickQuiet)
+	h := receiving(t)
 	cert, key, pool := certificate(t)
 	h.cfg.PACS.Receive.TLS = config.ServerTLS{Cert: cert, Key: key, ClientCA: cert}
 	d := h.start(&runner{})
@@ -520,7 +552,7 @@ func TestReceiveByTLS(t *testing.T) {
 // When there is no more room, what is read goes, and senders that were turned
 // away meanwhile get through.
 func TestReceiveMakesRoom(t *testing.T) {
-	h := receiving(t, quickQuiet)
+	h := waiting(t, quickQuiet)
 	first, second := headStudy("room-1", 6, true).Files(), headStudy("room-2", 6, true).Files()
 	whole := int64(0)
 	for _, file := range first {
