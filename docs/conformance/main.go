@@ -110,6 +110,9 @@ Frames are found by the basic or the extended offset table, or by how their code
 | bits allocated | 8, 16, 32 (8 and 16 where compressed with JPEG, JPEG-LS, JPEG 2000) | unsupported_image |
 | bits stored, high bit | any that fit; missing bits stored are those allocated, a high bit below them is raised; bits around them (overlays) are cut off | corrupt_dicom |
 | pixel representation | unsigned, signed | |
+| precision of a codestream | at most the bits allocated; up to the bits stored its samples go below the high bit, above them it has the stored words | more than allocated: corrupt_dicom |
+| JPEG | baseline, extended and lossless, Huffman coded | progressive, hierarchical, arithmetic: unsupported_image |
+| JPEG 2000, high throughput included | any tiles, progressions, precincts, layers, packed headers and passes | over 30 bit planes, both kinds of code-block in one codestream, more work than the pixels explain: unsupported_image |
 | length of pixel data | odd, and with bytes behind the last frame | too short: corrupt_dicom |
 | rescale slope and intercept | see Units | NaN or a slope of 0: corrupt_dicom |
 | modality lookup table | no | unsupported_image |
