@@ -1,7 +1,21 @@
 package main
 
-// web is what pacs/dicomweb and the daemon speak.
+// web is what the ways out, pacs/dicomweb and the daemon speak.
 const web = `
+## DIMSE as a user (SCU)
+
+| service | SOP classes | when | how |
+|---|---|---|---|
+| Storage | those of the report objects: Comprehensive 3D SR, Key Object Selection Document, the secondary captures of key images | a destination of kind cstore gets a finding | one association a finding, one presentation context a class, explicit VR little endian; priority high where the finding is urgent |
+| Storage commitment, push model | 1.2.840.10008.1.20.1 | the destination says commit | N-ACTION on the association of the store; N-EVENT-REPORT is taken on it, or on an association that the archive opens to the receiver |
+
+| the peer answers a C-STORE | what follows |
+|---|---|
+| 0000, B000, B006, B007, other warnings | stored |
+| 0111 | stored before |
+| A7xx | the destination pauses and is tried again |
+| any other failure, or the class is not accepted | the other objects are sent; the finding is tried again, and given up after the destination's attempts |
+
 ## DICOMweb
 
 | service | role | resource | what | PS3.18 |
