@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"neurotriage"
+	"neurotriage/dicomio"
 	"neurotriage/internal/kit"
+	"neurotriage/pacs/dimse"
 )
 
 func (c *client) media(finding, name string) []byte {
@@ -18,6 +20,14 @@ func (c *client) media(finding, name string) []byte {
 		c.t.Fatalf("%s of finding %s: %v", name, finding, err)
 	}
 	return data.Bytes()
+}
+
+// The name of this program in file headers and in associations is one.
+func TestOneImplementation(t *testing.T) {
+	if dicomio.ImplementationClassUID != dimse.ImplementationClassUID || dicomio.ImplementationVersionName != dimse.ImplementationVersion {
+		t.Errorf("files say %s %s, associations %s %s", dicomio.ImplementationClassUID, dicomio.ImplementationVersionName,
+			dimse.ImplementationClassUID, dimse.ImplementationVersion)
+	}
 }
 
 // Each study ends in objects that the archive takes, stored before its finding:
