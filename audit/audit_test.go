@@ -391,13 +391,11 @@ func TestStopIsSentAndNothingTwiceAfterARestart(t *testing.T) {
 		if err := log.Close(); err != nil {
 			t.Fatal(err)
 		}
-	}
-	var got []string
-	for range 4 {
-		got = append(got, regexp.MustCompile(`11012[01]`).FindString(r.next(t)))
-	}
-	if want := "110120 110121 110120 110121"; strings.Join(got, " ") != want {
-		t.Errorf("got %v, want %s", got, want)
+		for _, want := range []string{"110120", "110121"} { // each connection has a reader of its own: take one's before the next
+			if frame := r.next(t); !strings.Contains(frame, want) {
+				t.Errorf("frame %q, want %s", frame, want)
+			}
+		}
 	}
 	if len(r.messages) != 0 {
 		t.Errorf("more came: %q", <-r.messages)

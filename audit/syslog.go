@@ -225,7 +225,9 @@ func (s *sender) sendFile(ctx context.Context, path string, at *cursor) error {
 		}
 		if text := bytes.TrimSpace(line); bytes.HasPrefix(text, []byte("<AuditMessage")) && bytes.HasSuffix(text, []byte("</AuditMessage>")) {
 			if err := s.send(ctx, text); err != nil {
-				at.Offset, sent = at.Before, true // the one before may have been under way
+				if errors.Is(err, errBroken) { // the one before may have been under way
+					at.Offset, sent = at.Before, true
+				}
 				return err
 			}
 			at.Before = at.Offset
@@ -245,7 +247,7 @@ func (s *sender) send(ctx context.Context, text []byte) error {
 		return err
 	}
 	if _, err := fmt.Fprintf(s.conn, "%d %s", len(frame), frame); err != nil {
-		return fmt.Errorf("sending an audit message: %w", err)
+		return fmt.Errorf("%w: %w", errBroken, err)
 	}
 	return nil
 }
@@ -286,7 +288,7 @@ func (s *sender) dial(ctx context.Context) error {
 			return nil
 		}
 		s.hangUp()
-		return errGone
+		return fmt.Errorf("%w: %w", errBroken, errGone)
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
@@ -314,7 +316,10 @@ func (s *sender) gone() bool {
 	return err != nil && (!errors.As(err, &timeout) || !timeout.Timeout())
 }
 
-var errGone = errors.New("the audit repository closed the connection")
+var (
+	errBroken = errors.New("the connection to the audit repository broke")
+	errGone   = errors.New("it was closed there")
+)
 
 func (s *sender) hangUp() {
 	if s.conn != nil {

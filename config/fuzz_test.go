@@ -21,8 +21,8 @@ func FuzzLoad(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if len(text) > 1<<14 {
-			t.Skip("longer than any configuration")
+		if len(text) > 1<<16 {
+			return // longer than any configuration
 		}
 		file := filepath.Join(t.TempDir(), "c.yaml")
 		if err := os.WriteFile(file, text, 0o600); err != nil {

@@ -140,6 +140,7 @@ func (e *engine) attempt(ctx, final context.Context, r *run) (err error) {
 		r.finding.ID = id
 		return nil
 	}
+	e.noteRead(study)
 	reading, err := e.classify(ctx, r, opened, settings)
 	if err != nil {
 		return err

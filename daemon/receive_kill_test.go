@@ -83,8 +83,9 @@ func TestKilledWhileStoring(t *testing.T) {
 			child := startChild(t, h, "")
 			kept, once := make(chan string, 200), sync.Once{}
 			var senders sync.WaitGroup
-			for i := range 4 {
-				conn := child.associate(t)
+			// All associate before one sends: a kill after one object comes at once.
+			conns := []*dimse.Conn{child.associate(t), child.associate(t), child.associate(t), child.associate(t)}
+			for i, conn := range conns {
 				senders.Go(func() {
 					defer conn.Abort()
 					for _, file := range headStudy(fmt.Sprintf("stored-%d", i), 40, false).Files() {

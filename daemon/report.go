@@ -24,7 +24,6 @@ func (v Verdict) String() string {
 // report writes the one line of a job that ended, and counts it.
 func (e *engine) report(r *run, d decision) {
 	e.meter.observe(r, d)
-	e.noteRead(r, d)
 	attrs := []any{
 		"request", r.job.EventID, "study", r.job.StudyInstanceUID, "attempt", r.job.Delivery,
 	}
@@ -46,13 +45,13 @@ func (e *engine) report(r *run, d decision) {
 	}
 }
 
-// noteRead tells the log book whose images the model has seen.
-func (e *engine) noteRead(r *run, d decision) {
-	if e.book == nil || r.study == nil || r.repeat || d.outcome.Verdict == HandBack {
+// noteRead tells the log book whose images the model is about to see.
+func (e *engine) noteRead(study neurotriage.Study) {
+	if e.book == nil {
 		return
 	}
-	e.book.note(audit.Event{Kind: audit.Read, Failed: d.refusal != nil, Detail: "read by the model: " + string(r.finding.Disposition), Studies: []audit.Study{{
-		UID: r.study.UID, PatientID: r.study.Patient.ID, AccessionNumber: r.study.AccessionNumber,
+	e.book.note(audit.Event{Kind: audit.Read, Detail: "read by the model", Studies: []audit.Study{{
+		UID: study.UID, PatientID: study.Patient.ID, AccessionNumber: study.AccessionNumber,
 	}}})
 }
 
