@@ -81,7 +81,7 @@ func TestCalleesReadAsTheyLike(t *testing.T) {
 		{"all of it again and again", func(r io.Reader) ([]byte, error) {
 			b, err := whole(r)
 			if n, again := r.Read(make([]byte, 1)); n != 0 || again != io.EOF {
-				return nil, fmt.Errorf("%d bytes and %v behind the end", n, again)
+				return nil, fmt.Errorf("%d bytes and %w behind the end", n, again)
 			}
 			return b, err
 		}, 0},
