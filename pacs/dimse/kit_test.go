@@ -152,6 +152,18 @@ func pattern(n int) []byte {
 	return b
 }
 
+// quiet is a log that shows nothing but panics.
+type quiet struct{ t testing.TB }
+
+func (q quiet) logger() *slog.Logger { return slog.New(slog.NewTextHandler(q, nil)) }
+
+func (q quiet) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte("panic")) {
+		q.t.Errorf("%s", p)
+	}
+	return len(p), nil
+}
+
 func (s *shelf) waitClosed(t testing.TB) Ended {
 	t.Helper()
 	select {
