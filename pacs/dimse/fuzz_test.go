@@ -3,6 +3,7 @@ package dimse
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"reflect"
@@ -89,33 +90,37 @@ func FuzzSession(f *testing.F) {
 	f.Add(session())
 	f.Add(request(nil))
 	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))
+	var fault error // of the input at hand
+	s, err := NewServer(ServerOptions{
+		SOPClasses: func(string) bool { return true },
+		Store: func(_ context.Context, r StoreRequest, data io.Reader) (Status, error) {
+			if !ValidUID(r.SOPInstanceUID) || r.TransferSyntaxUID == "" || r.SOPClassUID == "" {
+				fault = fmt.Errorf("request %+v", r)
+			}
+			n, err := io.Copy(io.Discard, data)
+			if n > largest {
+				fault = fmt.Errorf("%d bytes of a dataset", n)
+			}
+			return StatusSuccess, err
+		},
+		Committed: func(context.Context, Association, Commitment) error { return nil },
+		Closed: func(_ Association, end Ended) {
+			if end.How == Crashed {
+				fault = end.Err
+			}
+		},
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > largest {
 			t.Skip("too large")
 		}
-		s, err := NewServer(ServerOptions{
-			SOPClasses: func(string) bool { return true },
-			Store: func(_ context.Context, r StoreRequest, data io.Reader) (Status, error) {
-				if !ValidUID(r.SOPInstanceUID) || r.TransferSyntaxUID == "" || r.SOPClassUID == "" {
-					t.Errorf("request %+v", r)
-				}
-				n, err := io.Copy(io.Discard, data)
-				if n > int64(len(b)) {
-					t.Errorf("%d bytes of a dataset in a session of %d", n, len(b))
-				}
-				return StatusSuccess, err
-			},
-			Committed: func(context.Context, Association, Commitment) error { return nil },
-			Logger:    quiet{t}.logger(),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
 		script := &scripted{in: bytes.NewReader(b)}
 		newAcceptor(s, script).run()
-		s.cancel()
-		if !script.closed || s.associations != 0 {
-			t.Errorf("closed %v, %d places taken", script.closed, s.associations)
+		if fault != nil || !script.closed || s.associations != 0 {
+			t.Fatalf("fault %v, closed %v, %d places taken", fault, script.closed, s.associations)
 		}
 		for script.out.Len() > 0 {
 			if kind, _, err := readPDU(&script.out); err != nil || kind < pduAssociateAC || kind > pduAbort {
