@@ -20,6 +20,11 @@ else
   echo "no chromium: the page's paint is left out"
 fi
 go test -count=1 -timeout 20m -run '^TestMatrix$' ./dicomio/codec -results "$PWD/bench/results"
+if command -v storescp >/dev/null; then
+  go run ./bench/cstore -out bench/results
+else
+  echo "no storescp: reception by C-STORE is left out"
+fi
 [ -f "$study" ] || { echo "no study at $study: the road from files to a finding is left out; set NEUROTRIAGE_DATA"; exit 0; }
 peer=()
 if [ -x "$python" ] && "$python" -c 'import numpy, onnxruntime, pydicom' 2>/dev/null; then

@@ -26,7 +26,7 @@ type taken struct {
 
 // once starts a receiver, sends it everything, and looks whether all of it is
 // there.
-func once(ctx context.Context, o options, name, folder string) (t taken, err error) {
+func once(ctx context.Context, o options, name string, quick bool, folder string) (t taken, err error) {
 	folder = filepath.Join(folder, strings.NewReplacer(" ", "", ",", "-").Replace(name))
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return t, err
@@ -42,7 +42,7 @@ func once(ctx context.Context, o options, name, folder string) (t taken, err err
 	defer func() { err = errors.Join(err, stop(command)) }()
 	syscall.Sync() // what earlier rounds left to write is not this round's
 	began := time.Now()
-	if err := send(ctx, address, o.associations, o.objects); err != nil {
+	if err := send(ctx, address, quick, o.associations, o.objects); err != nil {
 		return t, err
 	}
 	t.rate = float64(o.objects) / time.Since(began).Seconds()
@@ -112,26 +112,29 @@ func stop(command *exec.Cmd) error {
 // complete looks whether each object is there, with its own name within and all
 // of its bytes.
 func complete(folder string, objects int) error {
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		return err
-	}
-	if len(entries) != objects {
-		return fmt.Errorf("%d files are there where %d were sent", len(entries), objects)
-	}
 	pixels := newImage(0)
 	pixels = pixels[len(pixels)-2*288*288:]
-	for _, entry := range entries {
-		text, err := os.ReadFile(filepath.Join(folder, entry.Name()))
+	found := map[string]bool{}
+	err := filepath.WalkDir(folder, func(path string, entry os.DirEntry, err error) error {
+		at := strings.Index(entry.Name(), uidRoot+"0")
+		if err != nil || entry.IsDir() || at < 0 {
+			return err
+		}
+		text, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}
-		at := strings.Index(entry.Name(), uidRoot)
-		if at < 0 || !bytes.HasSuffix(text, pixels) || !bytes.Contains(text, []byte(entry.Name()[at:at+len(instance(0))])) {
-			return fmt.Errorf("%s is not what was sent", entry.Name())
+		uid := entry.Name()[at:][:len(instance(0))]
+		if !bytes.HasSuffix(text, pixels) || !bytes.Contains(text, []byte(uid)) {
+			return fmt.Errorf("%s is not what was sent", path)
 		}
+		found[uid] = true
+		return nil
+	})
+	if err == nil && len(found) != objects {
+		err = fmt.Errorf("%d objects are there where %d were sent", len(found), objects)
 	}
-	return nil
+	return err
 }
 
 // mostMemory is the peak resident size of a process in MB (10^6 bytes).

@@ -3,6 +3,7 @@ package dimse
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -54,7 +55,7 @@ func FuzzCommand(f *testing.F) {
 		}
 		c, err := parseCommand(b, mrImage)
 		if err != nil {
-			if _, ok := err.(*violation); !ok {
+			if _, ok := errors.AsType[*violation](err); !ok {
 				t.Fatalf("error %v is no violation", err)
 			}
 			return
