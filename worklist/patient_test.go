@@ -153,7 +153,7 @@ func TestDeliveriesAreShown(t *testing.T) {
 		want string
 		bad  bool
 	}{
-		{"nowhere to go", nil, "read, delivered<", false},
+		{"nowhere to go", nil, "read<", false},
 		{"all there", at(worklist.Delivered, worklist.Delivered), "read, delivered<", false},
 		{"on its way", at(worklist.Pending), "read, on its way<", false},
 		{"one there", at(worklist.Delivered, worklist.Pending), "read, delivered to 1 of 2<", false},

@@ -73,13 +73,21 @@ func stage(e Entry) string {
 	case Reading:
 		return "being read" + again
 	case NotRead:
-		return "NOT READ, " + delivery(e.Deliveries)
+		return "NOT READ" + delivery(e.Deliveries)
 	}
-	return "read, " + delivery(e.Deliveries)
+	return "read" + delivery(e.Deliveries)
 }
 
-// delivery words the deliveries of a finding, the worst first.
+// delivery words the deliveries of a finding, if it is to go anywhere, the worst
+// first.
 func delivery(list []Delivery) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return ", " + delivered(list)
+}
+
+func delivered(list []Delivery) string {
 	count := map[DeliveryState]int{}
 	for _, d := range list {
 		count[d.State]++
