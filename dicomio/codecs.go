@@ -21,9 +21,23 @@ func compressed(transferSyntax string) Codec {
 		return adapted(jpegls.Decode)
 	case "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91",
 		"1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203": // high throughput
-		return adapted(jpeg2000.Decode)
+		return adapted(bounded(jpeg2000.Decode))
 	}
 	return nil
+}
+
+// wavePixels is the largest JPEG 2000 frame that is decoded: one of the worst
+// kind takes a core about 1.3 s, and no frame may take 2 s. MR images stay far
+// below it.
+const wavePixels = 2048 * 2048
+
+func bounded(decode func(dst, src []byte, frame codec.Frame) error) func(dst, src []byte, frame codec.Frame) error {
+	return func(dst, src []byte, frame codec.Frame) error {
+		if frame.Rows*frame.Columns > wavePixels {
+			return fmt.Errorf("a JPEG 2000 frame of %d × %d pixels, more than %d together: %w", frame.Rows, frame.Columns, wavePixels, codec.ErrUnsupported)
+		}
+		return decode(dst, src, frame)
+	}
 }
 
 // adapted makes a codec of a decoder, which knows nothing of DICOM's header. A

@@ -42,6 +42,10 @@ func (b *Bus) RewindFeed(ctx context.Context, feed Feed, since time.Time) error 
 	})
 }
 
+// codeConsumerCreate says that the server could not make a consumer's files; it
+// happens while it still clears away those of a former one.
+const codeConsumerCreate = 10012
+
 // replaceConsumer puts a new consumer in the old one's place. A daemon that
 // follows it may be faster and make one of the usual kind in between.
 func replaceConsumer(ctx context.Context, stream jetstream.Stream, config jetstream.ConsumerConfig) error {
@@ -50,8 +54,15 @@ func replaceConsumer(ctx context.Context, stream jetstream.Stream, config jetstr
 			return err
 		}
 		_, err := stream.CreateConsumer(ctx, config)
-		if !errors.Is(err, jetstream.ErrConsumerExists) {
+		var api *jetstream.APIError
+		clearing := errors.As(err, &api) && api.ErrorCode == codeConsumerCreate
+		if !clearing && !errors.Is(err, jetstream.ErrConsumerExists) {
 			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
