@@ -254,7 +254,7 @@ func (c *client) submit(job neurotriage.Job) neurotriage.Job {
 // outcome waits until the jobs are settled, and gives each study's finding in force.
 func (c *client) outcome(jobs ...neurotriage.Job) []neurotriage.Finding {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), 90*time.Second)
 	defer cancel()
 	got := map[string]neurotriage.Finding{}
 	err := c.bus.WaitFor(ctx, jobs, func(job neurotriage.Job, f neurotriage.Finding) { got[job.EventID] = f })

@@ -20,7 +20,7 @@ import (
 
 func (p *process) associate(t *testing.T) *dimse.Conn {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
 	conn, err := dimse.Dial(ctx, dimse.ClientOptions{
 		Address: p.address.DICOM, Calling: "MRI1", Called: "NEUROTRIAGE", Propose: []dimse.Proposal{{SOPClass: mrImage}},

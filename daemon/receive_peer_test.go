@@ -92,7 +92,7 @@ func TestReceiveByTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	dial := func(secure *tls.Config) (*dimse.Conn, error) {
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 		defer cancel()
 		return dimse.Dial(ctx, dimse.ClientOptions{
 			Address: d.Addresses().DICOM, Calling: "MRI1", Called: "NEUROTRIAGE", TLS: secure, Propose: []dimse.Proposal{{SOPClass: dimse.Verification}},

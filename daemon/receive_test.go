@@ -51,7 +51,7 @@ func waiting(t testing.TB, quiet time.Duration) *house {
 // associate connects to the daemon as a sender with this title.
 func associate(t testing.TB, d *daemon.Daemon, calling string) (*dimse.Conn, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
 	return dimse.Dial(ctx, dimse.ClientOptions{Address: d.Addresses().DICOM, Calling: calling, Called: "NEUROTRIAGE", Propose: []dimse.Proposal{
 		{SOPClass: dimse.Verification}, {SOPClass: mrImage}, {SOPClass: secondary},

@@ -95,9 +95,7 @@ func TestARepeatedDeadLetterIsDroppedAfterARestartToo(t *testing.T) {
 	job, _ := next(t, bus)
 	cause := neurotriage.Refuse(neurotriage.NotDICOM, "none")
 	must(t, "refuse", bus.Outlet().Refuse(t.Context(), job, refusedReading(job, cause.Reason), cause))
-	server.Stop()
-	server.Start(t)
-	kit.Until(t, "the connection is back", func() bool { return bus.Health().Connected })
+	restart(t, server, bus)
 	// A call that the stop swallowed ends as a fault of the surroundings; the daemon tries again, and so does this.
 	kit.Until(t, "the repeat is stored", func() bool {
 		return bus.Outlet().Refuse(t.Context(), job, refusedReading(job, cause.Reason), cause) == nil

@@ -186,9 +186,7 @@ func TestFeedOutlivesARestartOfTheServer(t *testing.T) {
 	bus := daemonBus(t, server)
 	notices, _ := follow(t, bus, out, func(events.Notice) error { return nil })
 	made(t, server, "feed_finding_archive")
-	server.Stop()
-	server.Start(t)
-	kit.Until(t, "the daemon is back", func() bool { return bus.Health().Connected })
+	restart(t, server, bus)
 	f := find(t, bus, uid, "after", false)
 	if n := take(t, notices); n.Finding.ID != f.ID {
 		t.Errorf("finding %s, want %s", n.Finding.ID, f.ID)

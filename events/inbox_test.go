@@ -293,6 +293,7 @@ func TestALostStoreIsMadeAgain(t *testing.T) {
 	job, _ := next(t, bus)
 	must(t, "work", work(t.Context(), bus, job, reading(uid, "a", true)))
 	server.Stop()
+	kit.Until(t, "the loss of the connection is seen", func() bool { return !bus.Health().Connected })
 	server.Wipe(t)
 	server.Start(t)
 	kit.Until(t, "the streams are back", func() bool {

@@ -65,10 +65,10 @@ func submit(t testing.TB, bus *events.Bus, uid string) neurotriage.Job {
 	return job
 }
 
-// next takes the next job within 20 s; refusals come back as such.
+// next takes the next job within a minute; refusals come back as such.
 func next(t testing.TB, bus *events.Bus) (neurotriage.Job, *neurotriage.Refusal) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	job, err := bus.Inbox().Next(ctx)
 	var refusal *neurotriage.Refusal
@@ -224,3 +224,18 @@ func directory(uid string) string {
 }
 
 func contains(text, part string) bool { return strings.Contains(text, part) }
+
+// restart stops the server and starts it again, and waits until each bus has seen
+// both: what is asked before a client knows that its server is gone is lost, and
+// only found out by the timeout of the call.
+func restart(t testing.TB, server *kit.NATSServer, buses ...*events.Bus) {
+	t.Helper()
+	server.Stop()
+	for _, bus := range buses {
+		kit.Until(t, "the loss of the connection is seen", func() bool { return !bus.Health().Connected })
+	}
+	server.Start(t)
+	for _, bus := range buses {
+		kit.Until(t, "the connection is back", func() bool { return bus.Health().Connected })
+	}
+}

@@ -68,9 +68,7 @@ func TestWaitForOutlivesRestartsOfServerAndDaemon(t *testing.T) {
 		t.Errorf("first answer %+v", a)
 	}
 	daemon.Close()
-	server.Stop()
-	server.Start(t)
-	kit.Until(t, "the client is back", func() bool { return client.Health().Connected })
+	restart(t, server, client)
 	daemon = daemonBus(t, server, quick)
 	job, _ = next(t, daemon)
 	must(t, "two", work(t.Context(), daemon, job, reading(job.StudyInstanceUID, "a", false)))
@@ -164,9 +162,7 @@ func TestWatchShowsEachFindingOnceAndInOrderOverARestart(t *testing.T) {
 		}
 	}
 	want := []string{publish("one")}
-	server.Stop()
-	server.Start(t)
-	kit.Until(t, "the daemon is back", func() bool { return daemon.Health().Connected })
+	restart(t, server, daemon, client)
 	want = append(want, publish("two"), publish("three"))
 	for _, id := range want {
 		select {

@@ -88,17 +88,20 @@ func (s *NATSServer) Client(t testing.TB, options ...nats.Option) (*nats.Conn, j
 	return conn, js
 }
 
-// Until waits for what no event tells, and fails the test after 20 s.
+// untilTime is long beyond need: a machine that others use may stall for seconds.
+const untilTime = time.Minute
+
+// Until waits for what no event tells, and fails the test after untilTime.
 func Until(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(untilTime)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !is() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("after 20 s still not so: %s", what)
+			t.Fatalf("after %s still not so: %s", untilTime, what)
 		}
 	}
 }
