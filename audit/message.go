@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/xml"
 	"fmt"
@@ -213,7 +214,7 @@ func objects(s Study) []object {
 // concerned is the object of a security alert (PS3.15 A.5.3.11).
 func concerned(e Event, sourceID string) object {
 	return object{
-		ID: clean(or(e.Peer, or(e.Address, sourceID))), Type: 2, Role: 13, IDType: nodeID, Name: new(string),
+		ID: clean(cmp.Or(e.Peer, cmp.Or(e.Address, sourceID))), Type: 2, Role: 13, IDType: nodeID, Name: new(string),
 		Details: []valuePair{{"Alert Description", base64.StdEncoding.EncodeToString([]byte(e.Detail))}},
 	}
 }
@@ -245,11 +246,4 @@ func clean(s string) string {
 		}
 		return r
 	}, s)
-}
-
-func or(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }

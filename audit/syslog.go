@@ -3,6 +3,7 @@ package audit
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -267,7 +268,7 @@ func (s *sender) frame(text []byte) []byte {
 			stamp = at.Format("2006-01-02T15:04:05.000000Z07:00") // RFC 5424 6.2.3: six digits at most
 		}
 	}
-	host := or(word(s.options.Syslog.Host), "-")
+	host := cmp.Or(word(s.options.Syslog.Host), "-")
 	return fmt.Appendf(nil, "<85>1 %s %s neurotriage %d DICOM+RFC3881 - \xef\xbb\xbf%s", stamp, host, os.Getpid(), text)
 }
 

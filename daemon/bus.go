@@ -87,23 +87,39 @@ func serverTLS(c config.ServerTLS) (*tls.Config, error) {
 	if c.Cert == "" {
 		return nil, nil
 	}
-	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+	pair, err := keyPair(c.Cert, c.Key)
 	if err != nil {
-		return nil, fmt.Errorf("reading the certificate %s and its key: %w", c.Cert, err)
+		return nil, err
 	}
-	secure := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	secure := &tls.Config{Certificates: pair, MinVersion: tls.VersionTLS12}
 	if c.ClientCA == "" {
 		return secure, nil
 	}
-	authorities, err := os.ReadFile(c.ClientCA)
+	secure.ClientAuth = tls.RequireAndVerifyClientCert
+	secure.ClientCAs, err = authorities(c.ClientCA, "clients")
+	return secure, err
+}
+
+// keyPair reads a certificate with its key.
+func keyPair(cert, key string) ([]tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
-		return nil, fmt.Errorf("reading the authorities of clients: %w", err)
+		return nil, fmt.Errorf("reading the certificate %s and its key: %w", cert, err)
 	}
-	secure.ClientCAs, secure.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
-	if !secure.ClientCAs.AppendCertsFromPEM(authorities) {
-		return nil, fmt.Errorf("reading the authorities of clients: %s holds no certificate", c.ClientCA)
+	return []tls.Certificate{pair}, nil
+}
+
+// authorities reads a PEM file of those whose word for somebody is believed.
+func authorities(file, whose string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the authorities of %s: %w", whose, err)
 	}
-	return secure, nil
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("reading the authorities of %s: %s holds no certificate", whose, file)
+	}
+	return pool, nil
 }
 
 func (d *Daemon) fetch(ctx context.Context, bucket, name string, w io.Writer, limit int64) (int64, error) {

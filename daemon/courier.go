@@ -4,11 +4,9 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"time"
 
@@ -156,21 +154,15 @@ func webDestination(name string, c config.Destination) (*dicomweb.Client, error)
 // system's authorities and no certificate.
 func clientTLS(ca, cert, key string) (*tls.Config, error) {
 	secure := &tls.Config{MinVersion: tls.VersionTLS12}
+	var err error
 	if cert != "" {
-		pair, err := tls.LoadX509KeyPair(cert, key)
-		if err != nil {
-			return nil, fmt.Errorf("reading the certificate %s and its key: %w", cert, err)
+		if secure.Certificates, err = keyPair(cert, key); err != nil {
+			return nil, err
 		}
-		secure.Certificates = []tls.Certificate{pair}
 	}
 	if ca != "" {
-		authorities, err := os.ReadFile(ca)
-		if err != nil {
-			return nil, fmt.Errorf("reading the authorities of the other side: %w", err)
-		}
-		secure.RootCAs = x509.NewCertPool()
-		if !secure.RootCAs.AppendCertsFromPEM(authorities) {
-			return nil, fmt.Errorf("reading the authorities of the other side: %s holds no certificate", ca)
+		if secure.RootCAs, err = authorities(ca, "the other side"); err != nil {
+			return nil, err
 		}
 	}
 	return secure, nil

@@ -132,3 +132,8 @@ def auroc(inside: npt.ArrayLike, outside: npt.ArrayLike) -> float:
 def normal_share(probabilities: Floats) -> float:
     """Share of slices whose arg-max is normal."""
     return float((probabilities.argmax(axis=1) == NORMAL).mean()) if len(probabilities) else float("nan")
+
+
+def macro_recall(predicted: Ints, labels: Ints) -> float:
+    """Mean over the classes that are there of the share that was named right."""
+    return float(np.mean([(predicted[labels == c] == c).mean() for c in np.unique(labels)]))

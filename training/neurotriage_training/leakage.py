@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from . import LABELS, NORMAL, data, recipe, similar
+from . import LABELS, NORMAL, calibrate, data, recipe, similar
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -97,10 +97,6 @@ def control(features: npt.NDArray[np.float64], labels: Ints, folds: Ints) -> Int
     return predicted
 
 
-def macro(predicted: Ints, labels: Ints) -> float:
-    return float(np.mean([(predicted[labels == c] == c).mean() for c in np.unique(labels)]))
-
-
 def report(slices: Sequence[data.Slice], folds: Ints, constants: recipe.Recipe) -> dict[str, Any]:
     """The figures for one split of the slices."""
     labels = np.asarray([s.label for s in slices], np.int64)
@@ -122,7 +118,9 @@ def report(slices: Sequence[data.Slice], folds: Ints, constants: recipe.Recipe) 
             "of_another_label": sum(slices[p.a].label != slices[p.b].label for p in alike),
         },
         "control_without_anatomy": {
-            "macro_recall": macro(guessed, labels),
-            "normal_told_from_tumour": macro((guessed == NORMAL).astype(np.int64), (labels == NORMAL).astype(np.int64)),
+            "macro_recall": calibrate.macro_recall(guessed, labels),
+            "normal_told_from_tumour": calibrate.macro_recall(
+                (guessed == NORMAL).astype(np.int64), (labels == NORMAL).astype(np.int64)
+            ),
         },
     }

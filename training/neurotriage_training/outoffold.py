@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import data, export, nested, pools, release, tables, train
+from . import data, nested, pools, release, tables, train
 from .model import SliceClassifier
 
 ALL = 0
@@ -82,8 +82,3 @@ def network(run: Path, plan: train.Plan) -> SliceClassifier:
     model = SliceClassifier(plan.dropout)
     model.load_state_dict(kept["average"])
     return model.eval()
-
-
-def agrees(model: SliceClassifier, content: bytes, part: tables.Part) -> float:
-    """The largest difference between the network and its exported file."""
-    return export.agree(model, content, part.x[:16])

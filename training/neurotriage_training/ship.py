@@ -124,6 +124,7 @@ def finish(work: Work) -> dict[str, Any]:
     foreign = release.foreign_constants(model, work.slices, plan.recipe, plan.size, plan.atlas)
     made, content = release.exported(model, foreign, plan.size)
     evaluation["these_weights"] = these_weights(work, folds, content, chosen)
+    evaluation["these_weights"]["onnx_difference"] = export.agree(model, content, folds[0].part.x[:16])
     evaluation["reference"] = references.of(folds, chosen.temperature)
     record = release.training_record(plan, work.slices, train.weights_digest(model), PROTOCOL)
     record |= {"epochs": plan.last, "slices_seen": plan.last * plan.steps * plan.batch, "start": work.plan.told()}

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from . import CLASS_WEIGHTS, LABELS, NORMAL, augment, pools, recipe
+from . import CLASS_WEIGHTS, LABELS, NORMAL, augment, calibrate, pools, recipe
 from .model import Locator, SliceClassifier
 
 
@@ -207,7 +207,9 @@ def fit(trainer: Trainer, drawn_from: pools.Pools, watch: tuple[Tensor, npt.NDAr
     while trainer.epoch < plan.last:
         record = trainer.train_epoch(drawn_from)
         if watch is not None and (trainer.epoch % 10 == 0 or trainer.epoch == plan.last):
-            record["watched_macro_recall"] = macro_recall(predict(trainer.average, watch[0]), watch[1])
+            record["watched_macro_recall"] = calibrate.macro_recall(
+                predict(trainer.average, watch[0]).argmax(1), watch[1]
+            )
         trainer.store()
         print(progress(trainer), file=sys.stderr, flush=True)
     (trainer.run / "history.json").write_text(json.dumps(trainer.history, indent=1) + "\n")
@@ -234,11 +236,6 @@ def predict(model: SliceClassifier, x: Tensor, batch: int = 32) -> npt.NDArray[n
     device = next(model.parameters()).device
     parts = [model(x[i : i + batch].to(device)).float().cpu() for i in range(0, len(x), batch)]
     return np.asarray(torch.cat(parts).numpy(), dtype=np.float32) if parts else np.zeros((0, len(LABELS)), np.float32)
-
-
-def macro_recall(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:
-    chosen = logits.argmax(1)
-    return float(np.mean([(chosen[labels == c] == c).mean() for c in np.unique(labels)]))
 
 
 def weights_digest(model: SliceClassifier) -> str:
