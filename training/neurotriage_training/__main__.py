@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from . import plans
@@ -31,6 +30,9 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument(
             "--foreign", type=Path, nargs="*", default=[], help="DICOM folders of other bodies and modalities"
         )
+        one.add_argument(
+            "--only", type=int, nargs="*", default=[], help="train these folds' networks only (0: the shipped one)"
+        )
         one.add_argument("--threads", type=int, default=1, help="the shipped weights were made with 1")
         one.add_argument("--tiny", action="store_true", help="a run of seconds that exercises everything")
         one.add_argument("--without-atlas", action="store_true", help="train without the healthy volumes")
@@ -54,8 +56,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _whole(arguments: argparse.Namespace) -> plans.Whole:
     whole = plans.tiny() if arguments.tiny else plans.SECOND
-    fold = replace(whole.fold, threads=arguments.threads, atlas=whole.fold.atlas and not arguments.without_atlas)
-    return replace(whole, fold=fold)
+    return whole.changed(threads=arguments.threads, atlas=whole.fold.atlas and not arguments.without_atlas)
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -76,7 +77,7 @@ def _train(arguments: argparse.Namespace) -> int:
         return 2
     work = ship.Work(places, whole, data.load(arguments.data))
     if arguments.command in {"train", "ship"}:
-        ship.learn(work, arguments.weights)
+        ship.learn(work, arguments.weights, arguments.only)
     if arguments.command in {"export", "ship"}:
         print(json.dumps(ship.finish(work)["headline"], indent=2))
     return 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -38,10 +40,53 @@ def _eighth(value: float) -> int:
 
 
 def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:
+    kind = Depthwise if groups == inputs > 1 else nn.Conv2d
     return [
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
+        kind(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.02),
     ]
+
+
+class _Depthwise(torch.autograd.Function):
+    """A depthwise convolution whose weight gradient is taken in float32.
+
+    In bf16, PyTorch's CPU library has no kernel for the weight gradient of depthwise 5 × 5 and falls back to a
+    reference loop: 70 ms against 6 ms for 960 channels of 4 × 4 (32 slices, one thread, PyTorch 1.13).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
+        x = x.to(torch.bfloat16)
+        ctx.save_for_backward(x, weight)
+        ctx.stride = stride
+        return nn.functional.conv2d(x, weight, None, stride, weight.shape[-1] // 2, groups=weight.shape[0])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
+        x, weight = ctx.saved_tensors
+        grad, reach = grads[0], weight.shape[-1] // 2
+
+        def gradient(of: tuple[Tensor, Tensor, Tensor], wanted: list[bool]) -> Tensor:
+            stride, padding = [ctx.stride] * 2, [reach] * 2
+            found = torch.ops.aten.convolution_backward(
+                *of, None, stride, padding, [1, 1], False, [0, 0], weight.shape[0], wanted
+            )
+            return found[wanted.index(True)]
+
+        to_x = gradient((grad, x, weight.to(grad.dtype)), [True, False, False])
+        to_weight = gradient((grad.float(), x.float(), weight), [False, True, False])
+        return to_x, to_weight, None
+
+
+class Depthwise(nn.Conv2d):
+    """nn.Conv2d with one filter a channel, faster to train in bf16 on a CPU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        slow = self.training and not x.is_cuda and torch.is_autocast_cpu_enabled() and self.kernel_size[0] > 3
+        if not slow:
+            return super().forward(x)
+        out: Tensor = _Depthwise.apply(x, self.weight, self.stride[0])
+        return out
 
 
 class SqueezeExcite(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from . import augment, pretrain, train
@@ -28,33 +28,66 @@ SOFT = augment.Strength(
 
 @dataclass(frozen=True)
 class Whole:
-    """A start without labels (or none), and the one cycle that each fold's network and the shipped one get."""
+    """A start without labels (or none), and the cycles that each fold's network and the shipped one get."""
 
     start: pretrain.Plan | None
-    fold: train.Plan
-    """Its seed is that of the shipped weights; fold k adds k."""
+    cycles: tuple[train.Plan, ...]
+    """Their seeds are those of the shipped weights; fold k adds k."""
+
+    @property
+    def fold(self) -> train.Plan:
+        """The last cycle: what decides size, recipe and everything after training."""
+        return self.cycles[-1]
+
+    @property
+    def slices_seen(self) -> int:
+        return sum(cycle.last * cycle.steps * cycle.batch for cycle in self.cycles)
+
+    def changed(self, **settings: Any) -> Whole:
+        """The same with these settings in every cycle."""
+        return replace(self, cycles=tuple(replace(cycle, **settings) for cycle in self.cycles))
 
     def told(self) -> dict[str, Any] | None:
         return None if self.start is None else asdict(self.start)
 
 
+_FIRST = train.Plan(
+    seed=20,
+    epochs=26,
+    steps=64,
+    batch=32,
+    small_size=128,
+    size=160,
+    small_share=0.77,
+    rate=1.5e-3,
+    warmup=0.05,
+    average=0.995,
+    locate=0.7,
+    dropout=0.15,
+    threads=1,
+    strength=SOFT,
+)
+
 SECOND = Whole(
     pretrain.Plan(strength=MILD),
-    train.Plan(
-        seed=20,
-        epochs=26,
-        steps=64,
-        batch=32,
-        small_size=128,
-        size=160,
-        small_share=0.77,
-        rate=1.5e-3,
-        warmup=0.05,
-        average=0.995,
-        locate=0.7,
-        dropout=0.15,
-        threads=1,
-        strength=SOFT,
+    (
+        _FIRST,
+        replace(
+            _FIRST,
+            seed=40,
+            epochs=54,
+            small_share=0.81,
+            rate=1.2e-3,
+            average=0.997,
+            shares=(
+                ("tumour", 0.50),
+                ("normal", 0.13),
+                ("mirrored", 0.17),
+                ("atlas_head", 0.07),
+                ("atlas_brain", 0.03),
+                ("set_in", 0.10),
+            ),
+        ),
     ),
 )
 """The model of PROTOCOL-SECOND.md."""
@@ -63,4 +96,4 @@ SECOND = Whole(
 def tiny(size: int = 32, epochs: int = 2) -> Whole:
     """Exercises every line in seconds; learns nothing worth having."""
     fold = train.Plan(seed=1, epochs=epochs, steps=2, batch=8, small_size=size, size=size, threads=1, atlas=False)
-    return Whole(None, fold)
+    return Whole(None, (fold, replace(fold, seed=11)))

@@ -97,38 +97,53 @@ def thumbnails(crops: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def stand_ins(
     slices: Sequence[data.Slice],
     groups: list[list[int]],
-    mirrored: int,
+    mirrored_from: Sequence[str],
     seed: int,
     tumour_free: int = 60,
+    one_patient: bool = True,
 ) -> list[StandIn]:
     """Studies of 20 to 200 slices: each run of at least two slices padded with tumour-free ones, and padding alone.
 
-    `mirrored` is the number of mirrored-away slices at hand, referred to as -1 … -mirrored. Padding is drawn with
-    replacement, half of it mirrored-away, and consecutive draws come in short blocks, as neighbours in a volume do.
+    `mirrored_from` names the slice that each mirrored-away one was made of; they are referred to as -1, -2 and on.
+    Half of the padding is mirrored-away, of one patient: the run's own where it has any, else a run of the same class,
+    for a glioma's swelling reaches beyond its box and would make any other study a glioma's. What is drawn stands in
+    short blocks, as neighbours in a volume do. Without `one_patient` the padding is of all patients and classes.
     """
     random = np.random.default_rng(seed)
+    row_of = {s.name: i for i, s in enumerate(slices)}
+    made_of = {row_of[name]: -1 - j for j, name in enumerate(mirrored_from)}
+    away = [[made_of[row] for row in group if row in made_of] for group in groups]
+    if not one_patient:
+        away = [list(made_of.values()) for _ in groups]
     normals = [i for i, s in enumerate(slices) if s.label == NORMAL]
     studies = []
-    for group in groups:
+    for group, own in zip(groups, away):
         if len(group) < 2:
             continue
+        label = slices[group[0]].label
+        donor = own or _any([a for g, a in zip(groups, away) if a and slices[g[0]].label == label], random)
         total = int(random.integers(20, 201))
-        padding = _padding(max(total - len(group), 2 * len(group)), normals, mirrored, random)
+        padding = _padding(max(total - len(group), 2 * len(group)), normals, donor, random)
         at = int(random.integers(0, len(padding) + 1))
-        studies.append(StandIn(slices[group[0]].label, (*padding[:at], *group, *padding[at:])))
+        studies.append(StandIn(label, (*padding[:at], *group, *padding[at:])))
+    donors = [a for a in away if a]
     for _ in range(tumour_free if normals else 0):
-        padding = _padding(int(random.integers(20, 201)), normals, mirrored, random)
+        donor = _any(donors, random)
+        padding = _padding(int(random.integers(20, 201)), normals, donor, random)
         studies.append(StandIn(NORMAL, tuple(padding)))
     return studies
 
 
-def _padding(count: int, normals: list[int], mirrored: int, random: np.random.Generator) -> list[int]:
+def _any(donors: list[list[int]], random: np.random.Generator) -> list[int]:
+    return donors[int(random.integers(len(donors)))] if donors else []
+
+
+def _padding(count: int, normals: list[int], away: list[int], random: np.random.Generator) -> list[int]:
     rows: list[int] = []
-    while len(rows) < count:
+    while len(rows) < count and (normals or away):
         block = int(random.integers(2, 6))
-        from_mirrored = mirrored > 0 and (not normals or random.random() < 0.5)
-        pick = -1 - int(random.integers(mirrored)) if from_mirrored else normals[int(random.integers(len(normals)))]
-        rows += [pick] * block
+        kind = away if away and (not normals or random.random() < 0.5) else normals
+        rows += [kind[int(random.integers(len(kind)))]] * block
     return rows[:count]
 
 

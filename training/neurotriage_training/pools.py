@@ -13,14 +13,15 @@ import numpy.typing as npt
 
 from . import LABELS, NORMAL, data, recipe, standins, volumes
 
-SHARES = {
-    "tumour": 0.56,
-    "normal": 0.16,
-    "mirrored": 0.10,
-    "atlas_head": 0.07,
-    "atlas_brain": 0.03,
-    "set_in": 0.08,
-}
+Shares = tuple[tuple[str, float], ...]
+SHARES: Shares = (
+    ("tumour", 0.56),
+    ("normal", 0.16),
+    ("mirrored", 0.10),
+    ("atlas_head", 0.07),
+    ("atlas_brain", 0.03),
+    ("set_in", 0.08),
+)
 """What part of an epoch each pool gives. Real normals are a tenth of the slices; stand-ins and the atlas carry the
 rest of that class, so that "normal" is not one collection's look."""
 
@@ -147,11 +148,11 @@ class Batch:
 Drawn = tuple[npt.NDArray[np.uint8], int, npt.NDArray[np.float32]]
 
 
-def draw(pools: Pools, count: int, random: np.random.Generator) -> Batch:
+def draw(pools: Pools, count: int, random: np.random.Generator, shares: Shares = SHARES) -> Batch:
     """One batch. Missing pools give their share to the others."""
-    names = [n for n in SHARES if n in pools or (n == "set_in" and _can_set_in(pools))]
-    shares = np.asarray([SHARES[n] for n in names])
-    chosen = random.choice(len(names), size=count, p=shares / shares.sum())
+    there = [(n, share) for n, share in shares if n in pools or (n == "set_in" and _can_set_in(pools))]
+    names, parts = [n for n, _ in there], np.asarray([share for _, share in there])
+    chosen = random.choice(len(names), size=count, p=parts / parts.sum())
     drawn = [_one(pools, names[int(which)], random) for which in chosen]
     return Batch(
         np.stack([one[0] for one in drawn]),

@@ -81,16 +81,16 @@ class Work:
         return self.places.run / (f"fold{fold}" if fold else "shipped")
 
 
-def learn(work: Work, weights: Path | None) -> None:
-    """Train what is not trained yet: the start, one network a fold, the shipped one."""
+def learn(work: Work, weights: Path | None, only: Sequence[int] = ()) -> None:
+    """Train what is not trained yet: the start, one network a fold, the shipped one; or `only` some of these."""
     everything = work.everything()
     say("pools: " + ", ".join(f"{name} {len(pool)}" for name, pool in everything.items()))
     start = weights
     if start is None and work.plan.start is not None:
         start = pretrain.run(work.plan.start, everything, work.places.run / "start.pt")
-    for fold in [*work.folds, outoffold.ALL]:
+    for fold in only or [*work.folds, outoffold.ALL]:
         say(f"fold {fold}: {len(work.folds) - 1} others train" if fold else "the shipped weights: all folds train")
-        outoffold.fit(work.plan.fold, fold, everything, work.slices, work.of_fold(fold), start)
+        outoffold.fit(work.plan.cycles, fold, everything, work.slices, work.of_fold(fold), start)
 
 
 def answers(work: Work) -> list[nested.Fold]:
@@ -101,7 +101,7 @@ def answers(work: Work) -> list[nested.Fold]:
         fold = outoffold.stored(path, number, part)
         if fold is None:
             say(f"asking the network of fold {number}")
-            network = outoffold.network(work.of_fold(number), work.plan.fold)
+            network = outoffold.network(work.of_fold(number), work.plan.cycles)
             fold = outoffold.asked(network, work.plan.fold, number, work.slices, part)
             outoffold.store(path, fold)
         found.append(fold)
@@ -120,19 +120,23 @@ def finish(work: Work) -> dict[str, Any]:
     }
     chosen = nested.calibrated(folds)
     say("the shipped weights")
-    model = outoffold.network(work.of_fold(outoffold.ALL), plan)
+    model = outoffold.network(work.of_fold(outoffold.ALL), work.plan.cycles)
     foreign = release.foreign_constants(model, work.slices, plan.recipe, plan.size, plan.atlas)
     made, content = release.exported(model, foreign, plan.size)
     evaluation["these_weights"] = these_weights(work, folds, content, chosen)
     evaluation["these_weights"]["onnx_difference"] = export.agree(model, content, folds[0].part.x[:16])
     evaluation["reference"] = references.of(folds, chosen.temperature)
     record = release.training_record(plan, work.slices, train.weights_digest(model), PROTOCOL)
-    record |= {"epochs": plan.last, "slices_seen": plan.last * plan.steps * plan.batch, "start": work.plan.told()}
+    record |= {
+        "epochs": sum(cycle.last for cycle in work.plan.cycles),
+        "slices_seen": work.plan.slices_seen,
+        "start": work.plan.told(),
+    }
     model_card = release.model_card(chosen, plan, record, card_evaluation(evaluation))
     final = export.finish(made, model_card)
     export.write(places.model, final, model_card)
     results.write_predictions(places.results, judgements)
-    history = {str(f): json.loads((work.of_fold(f) / "history.json").read_text()) for f in [*work.folds, outoffold.ALL]}
+    history = {str(f): outoffold.history(work.of_fold(f), work.plan.cycles) for f in [*work.folds, outoffold.ALL]}
     return results.write(places.results, places.document, model_card, final, evaluation, history, judgements)
 
 

@@ -30,8 +30,11 @@ class Part:
 
     @property
     def studies(self) -> list[pooling.StandIn]:
+        return self.stand_ins(True)
+
+    def stand_ins(self, one_patient: bool) -> list[pooling.StandIn]:
         groups = pooling.runs(self.slices, pooling.thumbnails(self.x))
-        return pooling.stand_ins(self.slices, groups, len(self.mirrored), seed=2026)
+        return pooling.stand_ins(self.slices, groups, self.mirrored_from, seed=2026, one_patient=one_patient)
 
 
 @dataclass

@@ -48,6 +48,7 @@ class Plan:
     threads: int = 2
     stop: int = 0
     """Leave the cycle after this epoch, 0 for never: the next stage goes on with a cycle of its own."""
+    shares: pools.Shares = pools.SHARES
     strength: augment.Strength = field(default_factory=augment.Strength)
     recipe: recipe.Recipe = field(default_factory=recipe.Recipe)
 
@@ -98,7 +99,7 @@ class Trainer:
         self.model.train()
         started, losses, hits = time.monotonic(), 0.0, 0
         for step in range(plan.steps):
-            batch = pools.draw(drawn_from, plan.batch, draws)
+            batch = pools.draw(drawn_from, plan.batch, draws, plan.shares)
             theta = augment.geometry(plan.batch, plan.recipe.margin, plan.strength, random)
             x = augment.augment(torch.from_numpy(batch.pixels), size, theta, plan.strength, random)
             y = torch.from_numpy(batch.labels).to(self.device)

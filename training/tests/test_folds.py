@@ -119,11 +119,25 @@ def test_start_of_another_network_is_refused(tmp_path: Path) -> None:
         outoffold.begin(train.Trainer(plans.tiny().fold, tmp_path / "run"), tmp_path / "other.pt")
 
 
+def test_a_second_cycle_goes_on_from_the_first(small_data: Path, tmp_path: Path) -> None:
+    slices, cycles = data.load(small_data), plans.tiny().cycles
+    everything = pools.build(slices, cycles[0].recipe, tmp_path, "t", atlas=False)
+    outoffold.fit(cycles[:1], 1, everything, slices, tmp_path, None)
+    once = train.weights_digest(outoffold.network(tmp_path, cycles[:1]))
+    outoffold.fit(cycles, 1, everything, slices, tmp_path, None)
+    assert once == train.weights_digest(outoffold.network(tmp_path, cycles[:1]))
+    assert [record["epoch"] for record in outoffold.history(tmp_path, cycles)] == [1, 2, 3, 4]
+    # In one go, elsewhere: the same.
+    outoffold.fit(cycles, 1, everything, slices, tmp_path / "again", None)
+    digests = {train.weights_digest(outoffold.network(run, cycles)) for run in (tmp_path, tmp_path / "again")}
+    assert len(digests) == 1 and once not in digests
+
+
 def test_asking_an_unfinished_network_is_refused(tmp_path: Path) -> None:
-    trainer = train.Trainer(plans.tiny().fold, tmp_path)
+    trainer = train.Trainer(plans.tiny().fold, outoffold.cycle(tmp_path, 2))
     trainer.store()
     with pytest.raises(ValueError, match="train it to the end"):
-        outoffold.network(tmp_path, plans.tiny().fold)
+        outoffold.network(tmp_path, plans.tiny().cycles)
 
 
 def test_pooling_takes_stand_ins_of_one_fold_only(folds: list[nested.Fold]) -> None:

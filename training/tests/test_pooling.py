@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -49,8 +51,6 @@ def test_softmax_is_stable() -> None:
 
 
 def some_slices() -> list[Slice]:
-    from pathlib import Path
-
     tumours = [Slice(Path(f"{i}"), f"{i}", 0, "cheng2017", 2, order) for i, order in enumerate([1, 2, 3, 4, 50, 51])]
     return tumours + [Slice(Path(f"n{i}"), f"n{i}", NORMAL, "br35h", 2) for i in range(5)]
 
@@ -64,14 +64,26 @@ def test_runs_break_at_gaps_and_at_unlike_pictures() -> None:
 
 
 def test_stand_ins_keep_the_run_together_and_repeat() -> None:
-    slices = some_slices()
-    studies = pooling.stand_ins(slices, [[0, 1, 2, 3], [4]], mirrored=3, seed=1, tumour_free=4)
-    again = pooling.stand_ins(slices, [[0, 1, 2, 3], [4]], mirrored=3, seed=1, tumour_free=4)
-    assert studies == again and [s.label for s in studies] == [0, NORMAL, NORMAL, NORMAL, NORMAL]
+    slices, groups = some_slices(), [[0, 1, 2, 3], [4]]
+    studies = pooling.stand_ins(slices, groups, ["1", "2"], seed=1, tumour_free=4)
+    assert studies == pooling.stand_ins(slices, groups, ["1", "2"], seed=1, tumour_free=4)
+    assert [s.label for s in studies] == [0, NORMAL, NORMAL, NORMAL, NORMAL]
     first = studies[0].rows
     at = first.index(0)
     assert first[at : at + 4] == (0, 1, 2, 3) and 20 <= len(first) <= 200
-    assert set(first) - {0, 1, 2, 3} <= {-1, -2, -3, 6, 7, 8, 9, 10}
+    assert set(first) - {0, 1, 2, 3} == {-1, -2, 6, 7, 8, 9, 10}
+
+
+def test_padding_is_of_one_patient_and_of_the_same_class() -> None:
+    meningioma, slices = 1, some_slices()
+    slices += [Slice(Path(f"m{i}"), f"m{i}", meningioma, "cheng2017", 2, 90 + i) for i in range(2)]
+    groups = [[0, 1], [2, 3], [4, 5], [11, 12]]
+    studies = pooling.stand_ins(slices, groups, ["1", "3"], seed=3, tumour_free=20)
+    padding = [{row for row in study.rows if row < 0} for study in studies]
+    assert padding[0] == {-1} and padding[1] == {-2}  # their own
+    assert padding[2] in ({-1}, {-2})  # has none: another glioma's
+    assert padding[3] == set()  # no meningioma was mirrored away
+    assert all(len(rows) <= 1 for rows in padding[4:]) and {-1} in padding[4:] and {-2} in padding[4:]
 
 
 def test_negative_rows_are_mirrored_ones() -> None:

@@ -26,7 +26,7 @@ from neurotriage_training import (
     release,
     train,
 )
-from neurotriage_training.model import ExportedClassifier, Locator, SliceClassifier, foreignness
+from neurotriage_training.model import Depthwise, ExportedClassifier, Locator, SliceClassifier, foreignness
 
 PLAN = replace(plans.tiny(epochs=3).fold, locate=0.5)
 
@@ -208,3 +208,20 @@ def test_image_folders_are_read(tmp_path: Path) -> None:
     assert [s.label for s in data.load(tmp_path)] == [0, 1, 2, 3]
     with pytest.raises(FileNotFoundError, match="manifest"):
         data.load(tmp_path / "glioma")
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_depthwise_gradients_in_bf16_are_those_of_float32(stride: int) -> None:
+    torch.manual_seed(0)
+    layer = Depthwise(48, 48, 5, stride, 2, groups=48, bias=False)
+    x = torch.randn(8, 48, 16, 16, requires_grad=True)
+    found = []
+    for bf16 in (False, True):
+        layer.zero_grad()
+        x.grad = None
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+            out = layer(x)
+        (out.float() ** 2).sum().backward()
+        found.append([layer.weight.grad.clone(), x.grad.clone()])
+    for exact, fast in zip(*found):
+        assert (exact - fast).norm() < 0.01 * exact.norm()
