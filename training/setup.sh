@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes .venv-training at the repository's root. Says nothing and takes no time when it is already there.
 #
-#   training/setup.sh            the environment for tests, evaluation and export
+#   training/setup.sh            the environment for tests, evaluation, export and the comparison
 #   training/setup.sh --atlas    also the healthy volumes that train as normals
 #   training/setup.sh --teacher  also the network that the start without labels learns from
 #
@@ -22,7 +22,7 @@ done
 
 fail() { echo "training/setup.sh: $1" >&2; echo "  cure: $2" >&2; exit 1; }
 
-debian_python() { [ -x /usr/bin/python3 ] && /usr/bin/python3 -c "import torch, numpy, PIL, venv, ensurepip" 2>/dev/null; }
+debian_python() { [ -x /usr/bin/python3 ] && /usr/bin/python3 -c "import torch, torchvision, numpy, PIL, venv, ensurepip" 2>/dev/null; }
 apt_works() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && grep -qs '^VERSION_ID="12"' /etc/os-release; }
 apt_install() {
   apt-get -q -o DPkg::Lock::Timeout=300 update >/dev/null &&
@@ -39,12 +39,14 @@ case $kind in
   *) fail "NEUROTRIAGE_PYTHON=$kind is not known" "set it to debian or pypi, or leave it unset" ;;
 esac
 stamp="$kind $(sha256sum "$lock" | cut -d' ' -f1)"
+packages="python3-torch python3-torchvision python3-numpy python3-pil python3-venv"
 
 if [ "$(cat "$venv/stamp" 2>/dev/null)" != "$stamp" ] || ! "$venv/bin/python" -c "import torch, onnxruntime" 2>/dev/null; then
   echo "training: setting up $venv ($kind); about a minute" >&2
   if [ "$kind" = debian ]; then
-    debian_python || apt_install python3-torch python3-numpy python3-pil python3-venv ||
-      fail "apt could not install python3-torch" "apt-get update && apt-get install python3-torch python3-numpy python3-pil python3-venv, or NEUROTRIAGE_PYTHON=pypi"
+    # shellcheck disable=SC2086 # a list
+    debian_python || apt_install $packages ||
+      fail "apt could not install python3-torch" "apt-get update && apt-get install $packages, or NEUROTRIAGE_PYTHON=pypi"
     rm -rf "$venv"
     /usr/bin/python3 -m venv --system-site-packages "$venv"
     deps=--no-deps
@@ -64,6 +66,17 @@ if [ "$(cat "$venv/stamp" 2>/dev/null)" != "$stamp" ] || ! "$venv/bin/python" -c
   # The package itself, without an install that would need a build tool.
   "$venv/bin/python" -c "import pathlib, site; pathlib.Path(site.getsitepackages()[0], 'neurotriage_training.pth').write_text('$here\n')"
   echo "$stamp" >"$venv/stamp"
+fi
+
+# The backbones of the comparison, and what its search needs.
+compare=$here/requirements-compare.txt
+stamp=$(sha256sum "$compare" | cut -d' ' -f1)
+if [ "$(cat "$venv/stamp-compare" 2>/dev/null)" != "$stamp" ]; then
+  "$venv/bin/python" -c "import torchvision" 2>/dev/null || { [ "$kind" = debian ] && apt_works && apt_install python3-torchvision; } ||
+    fail "torchvision, which timm imports, is not here" "as root: apt-get install python3-torchvision, or NEUROTRIAGE_PYTHON=pypi"
+  "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps -r "$compare" ||
+    fail "pip could not install timm and optuna" "check the connection to PyPI, then run it again"
+  echo "$stamp" >"$venv/stamp-compare"
 fi
 
 if [ "$atlas" = yes ]; then
