@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from . import plans
+from .compare import cli as comparison
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("--threads", type=int, default=1, help="the shipped weights were made with 1")
         one.add_argument("--tiny", action="store_true", help="a run of seconds that exercises everything")
         one.add_argument("--without-atlas", action="store_true", help="train without the healthy volumes")
+    comparison.add(commands.add_parser("compare", help="backbones and techniques, each a row that can be run again"))
     one = commands.add_parser("evaluate", help="a model file on pictures in one folder per class, as JSON")
     one.add_argument("folder", type=Path)
     one.add_argument("--model", type=Path, default=None)
@@ -84,7 +86,10 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    arguments = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = parser().parse_args(words)
+    if arguments.command == "compare":
+        return comparison.main(arguments, words[1:])
     if arguments.command in {"ship", "train", "export"}:
         return _train(arguments)
     from . import fixtures, inspect_slice, reference

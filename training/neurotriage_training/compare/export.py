@@ -1,4 +1,4 @@
-"""Any row's network as a file that the daemon runs with --model: graph, card and golden tensors as in the shipped one."""
+"""Any row's network as a file that the daemon runs with --model: graph, card and golden tensors as in ours."""
 
 from __future__ import annotations
 

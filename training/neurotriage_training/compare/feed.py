@@ -1,4 +1,4 @@
-"""The batches of one network. Batch k depends on seed and k alone, so that a resumed run sees what it would have seen."""
+"""The batches of one network. Batch k depends on seed and k alone, so that a resumed run repeats itself."""
 
 from __future__ import annotations
 

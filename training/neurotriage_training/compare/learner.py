@@ -55,6 +55,8 @@ class Outcome:
     seconds: float = 0.0
     ended: str = ""
     """`planned`, `early` (stopping), `time` (over the budget) or `diverged` (the loss is no number)."""
+    weights: str = ""
+    """What the network began with."""
     history: list[dict[str, float]] = field(default_factory=list)
 
 

@@ -58,11 +58,11 @@ def run_all(runs: Iterable[Run], shelf: Shelf, setting: Setting, places: store.P
 
 def run_one(run: Run, shelf: Shelf, setting: Setting, places: store.Places) -> dict[str, Any]:
     """Train, ask, keep."""
-    learner, split, weights = prepare(run, shelf, setting, places)
-    say(f"{run.key}: {len(learner.feed.rows)} slices, {weights}")
+    learner, split = prepare(run, shelf, setting, places)
+    say(f"{run.key}: {len(learner.feed.rows)} slices, {learner.done.weights}")
     outcome = learner.train(setting.budget, lambda text: say(f"{run.key}: {text}"))
     figures = asked(learner.network, run, shelf, split, setting.size, places)
-    figures |= described(run, shelf, setting, split, outcome, weights)
+    figures |= described(run, shelf, setting, split, outcome)
     folder = places.of(run)
     if (run.protocol, run.seed) == KEPT:
         state = {"network": learner.network.cpu().state_dict(), "size": setting.size, "row": run.row.told()}
@@ -72,7 +72,7 @@ def run_one(run: Run, shelf: Shelf, setting: Setting, places: store.Places) -> d
     return figures
 
 
-def prepare(run: Run, shelf: Shelf, setting: Setting, places: store.Places) -> tuple[Learner, Split, str]:
+def prepare(run: Run, shelf: Shelf, setting: Setting, places: store.Places) -> tuple[Learner, Split]:
     """The network with its batches and its split, ready to train."""
     technique, size = run.row.technique, setting.size
     if run.row.backbone == OURS and setting.source.start is None:
@@ -91,9 +91,11 @@ def prepare(run: Run, shelf: Shelf, setting: Setting, places: store.Places) -> t
         x = shelf.tensors(technique.frame, size)[split.validation]
         look = validation_loss(x, split.of(split.validation), technique.class_weights)
     identity = run.row.told() | {"protocol": run.protocol, "seed": run.seed, "size": size, "data": shelf.digest}
-    identity |= {"bf16": setting.machine.bf16, "weights": weights}
+    identity |= {"bf16": setting.machine.bf16}
     rate = technique.rate or rate_of(run.row.backbone)
-    return Learner(net, feed, identity, places.of(run), rate, setting.machine, look), split, weights
+    learner = Learner(net, feed, identity, places.of(run), rate, setting.machine, look)
+    learner.done.weights = weights
+    return learner, split
 
 
 def build(backbone: str, technique: Any, size: int, source: Source) -> tuple[network.Network, str]:
@@ -133,7 +135,7 @@ def _share(hits: Any) -> float | None:
     return float(hits.mean()) if len(hits) else None
 
 
-def described(run: Run, shelf: Shelf, setting: Setting, split: Split, outcome: Outcome, weights: str) -> dict[str, Any]:
+def described(run: Run, shelf: Shelf, setting: Setting, split: Split, outcome: Outcome) -> dict[str, Any]:
     """Everything that the table says beside the figures."""
     looks = run.row.technique.schedule == "plateau"
     trained = len(split.train) if looks else len(split.train) + len(split.validation)
@@ -144,7 +146,7 @@ def described(run: Run, shelf: Shelf, setting: Setting, split: Split, outcome: O
         "protocol": run.protocol,
         "seed": run.seed,
         "size": setting.size,
-        "weights": weights,
+        "weights": done["weights"],
         "epochs": done["epochs"],
         "steps": done["steps"],
         "planned_steps": done["planned"],
