@@ -17,6 +17,7 @@ def parser() -> argparse.ArgumentParser:
     for name, text in (
         ("ship", "train, calibrate, test and export the shipped model, with results and model card"),
         ("train", "the training stages only"),
+        ("original", "the original study's protocol only: its slices, random 80/20, three seeds"),
         ("export", "calibrate, test and export what has been trained"),
     ):
         one = commands.add_parser(name, help=text)
@@ -32,7 +33,11 @@ def parser() -> argparse.ArgumentParser:
             "--foreign", type=Path, nargs="*", default=[], help="DICOM folders of other bodies and modalities"
         )
         one.add_argument(
-            "--only", type=int, nargs="*", default=[], help="train these folds' networks only (0: the shipped one)"
+            "--only",
+            type=int,
+            nargs="*",
+            default=[],
+            help="train these folds' networks only (0: the shipped one), or these seeds'",
         )
         one.add_argument("--threads", type=int, default=1, help="the shipped weights were made with 1")
         one.add_argument("--tiny", action="store_true", help="a run of seconds that exercises everything")
@@ -62,7 +67,7 @@ def _whole(arguments: argparse.Namespace) -> plans.Whole:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from . import data, pools, ship
+    from . import data, original, pools, ship
 
     places = ship.Places(
         arguments.data,
@@ -80,6 +85,8 @@ def _train(arguments: argparse.Namespace) -> int:
     work = ship.Work(places, whole, data.load(arguments.data))
     if arguments.command in {"train", "ship"}:
         ship.learn(work, arguments.weights, arguments.only)
+    if arguments.command in {"original", "ship"}:
+        ship.original_protocol(work, arguments.weights, arguments.only or original.SEEDS)
     if arguments.command in {"export", "ship"}:
         print(json.dumps(ship.finish(work)["headline"], indent=2))
     return 0
@@ -90,7 +97,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(words)
     if arguments.command == "compare":
         return comparison.main(arguments, words[1:])
-    if arguments.command in {"ship", "train", "export"}:
+    if arguments.command in {"ship", "train", "original", "export"}:
         return _train(arguments)
     from . import fixtures, inspect_slice, reference
 

@@ -88,7 +88,7 @@ def prediction_set(probabilities: Floats, quantiles: dict[str, float]) -> list[s
 
 def expected_calibration_error(probabilities: Floats, labels: Ints, bins: int = 15) -> float:
     confidence, chosen = probabilities.max(axis=1), probabilities.argmax(axis=1)
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    which = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     total = 0.0
     for b in range(bins):
         inside = which == b

@@ -34,6 +34,8 @@ class Slice:
     """The source's own number; neighbours are often one patient."""
     box: tuple[float, float, float, float] | None = None
     """The tumour: x centre, y centre, width, height as fractions."""
+    seed_label: int | None = None
+    """What the original study called the slice, where it was part of it."""
 
 
 @dataclass
@@ -97,6 +99,7 @@ def _from_manifest(manifest: Path) -> list[Slice]:
                     int(row["fold"]),
                     int(row["cheng_index"] or 0),
                     box,
+                    LABELS.index(row["seed_label"]) if row.get("seed_label") else None,
                 )
             )
     return slices

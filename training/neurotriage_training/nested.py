@@ -28,9 +28,7 @@ class Fold:
     def slices(self, temperature: float) -> Floats:
         return pooling.softmax(self.scores.logits, temperature)
 
-    def pooled(
-        self, temperature: float, rule: pooling.Pooling, studies: list[pooling.StandIn] | None = None
-    ) -> Floats:
+    def pooled(self, temperature: float, rule: pooling.Pooling, studies: list[pooling.StandIn] | None = None) -> Floats:
         away = self.scores.mirrored
         mirrored = pooling.softmax(away, temperature) if len(away) else np.zeros((0, len(LABELS)))
         return pooling.pooled(studies or self.studies, self.slices(temperature), mirrored, rule)

@@ -17,6 +17,7 @@ from . import (
     export,
     leakage,
     nested,
+    original,
     outoffold,
     plans,
     pools,
@@ -25,6 +26,7 @@ from . import (
     release,
     results,
     similar,
+    sizes,
     tables,
     train,
 )
@@ -80,17 +82,53 @@ class Work:
     def of_fold(self, fold: int) -> Path:
         return self.places.run / (f"fold{fold}" if fold else "shipped")
 
+    def of_seed(self, seed: int) -> Path:
+        return self.places.run / f"original-seed{seed}"
+
+
+def begun(work: Work, weights: Path | None) -> Path | None:
+    """What the networks start from: given weights, or the start without labels, made if need be."""
+    if weights is not None or work.plan.start is None:
+        return weights
+    return pretrain.run(work.plan.start, work.everything(), work.places.run / "start.pt")
+
 
 def learn(work: Work, weights: Path | None, only: Sequence[int] = ()) -> None:
     """Train what is not trained yet: the start, one network a fold, the shipped one; or `only` some of these."""
     everything = work.everything()
     say("pools: " + ", ".join(f"{name} {len(pool)}" for name, pool in everything.items()))
-    start = weights
-    if start is None and work.plan.start is not None:
-        start = pretrain.run(work.plan.start, everything, work.places.run / "start.pt")
+    start = begun(work, weights)
     for fold in only or [*work.folds, outoffold.ALL]:
         say(f"fold {fold}: {len(work.folds) - 1} others train" if fold else "the shipped weights: all folds train")
         outoffold.fit(work.plan.cycles, fold, everything, work.slices, work.of_fold(fold), start)
+
+
+def original_protocol(work: Work, weights: Path | None, seeds: Sequence[int] = original.SEEDS) -> None:
+    """One network a seed under the original study's split, where the data names its slices."""
+    if all(s.seed_label is None for s in work.slices):
+        say("original protocol: no slice has a seed_label")
+        return
+    everything, start = work.everything(), begun(work, weights)
+    for seed in seeds:
+        say(f"original protocol, seed {seed}")
+        original.run(work.plan.cycles[0], work.slices, everything, seed, work.of_seed(seed), start)
+
+
+def sizes_of(work: Work) -> list[dict[str, Any]]:
+    """The figures by input size; measured once, then kept."""
+    path = work.places.run / "cache" / f"sizes-{work.key}.json"
+    if path.is_file():
+        kept: list[dict[str, Any]] = json.loads(path.read_text())
+        return kept
+    say("input sizes")
+    plan = work.plan.fold
+    networks = [
+        (outoffold.network(work.of_fold(f), work.plan.cycles), release.folds(work.slices, (f,))) for f in work.folds
+    ]
+    tried = sizes.SIZES if plan.size in sizes.SIZES else (plan.size, 2 * plan.size)
+    found = sizes.measured(networks, plan.recipe, tried)
+    path.write_text(json.dumps(found) + "\n")
+    return found
 
 
 def answers(work: Work) -> list[nested.Fold]:
@@ -117,6 +155,8 @@ def finish(work: Work) -> dict[str, Any]:
     evaluation: dict[str, Any] = {
         "out_of_fold": {"slices": nested.slice_figures(judgements), "studies": nested.study_figures(judgements)},
         "leakage": leaks(work),
+        "input_size": sizes_of(work),
+        "original_protocol": original.together([work.of_seed(seed) for seed in original.SEEDS]),
     }
     chosen = nested.calibrated(folds)
     say("the shipped weights")
@@ -129,6 +169,7 @@ def finish(work: Work) -> dict[str, Any]:
     record = release.training_record(plan, work.slices, train.weights_digest(model), PROTOCOL)
     record |= {
         "epochs": sum(cycle.last for cycle in work.plan.cycles),
+        "cycles": len(work.plan.cycles),
         "slices_seen": work.plan.slices_seen,
         "start": work.plan.told(),
     }
@@ -200,4 +241,5 @@ def card_evaluation(evaluation: dict[str, Any]) -> dict[str, Any]:
 def ship(work: Work, weights: Path | None = None) -> dict[str, Any]:
     np.seterr(all="raise", under="ignore")
     learn(work, weights)
+    original_protocol(work, weights)
     return finish(work)

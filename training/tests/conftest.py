@@ -53,6 +53,7 @@ def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(head_picture(random, label)).save(root / name)
         tumour = label != 2
         order, box = (str(100 * label + i // 4), "0.34 0.40 0.20 0.20") if tumour else ("", "")
-        lines.append(f"{name},{LABELS[label]},{'cheng2017' if tumour else 'br35h'},{order},{fold},{box},")
+        seed_label = LABELS[label] if i % 3 else ""
+        lines.append(f"{name},{LABELS[label]},{'cheng2017' if tumour else 'br35h'},{order},{fold},{box},{seed_label}")
     (root / "manifest.csv").write_text("\n".join(lines) + "\n")
     return root

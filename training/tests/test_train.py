@@ -174,7 +174,10 @@ def test_results_are_complete(shipped: Path) -> None:
         "threshold-sweep.png",
         "training-curves.png",
     }
-    assert summary["headline"]["digest"] in (shipped / "CARD.md").read_text()
+    words = (shipped / "CARD.md").read_text()
+    assert summary["headline"]["digest"] in words and "## Wanted and reached" in words
+    assert len(summary["evaluation"]["original_protocol"]["macro_recall"]["seeds"]) == 3
+    assert [row["size"] for row in summary["evaluation"]["input_size"]] == [32, 64]
     assert summary["evaluation"]["leakage"]["patient"]["slices"] == 60
 
 

@@ -1,0 +1,46 @@
+"""What the input size costs and brings, out of fold, with networks that can read any."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from . import data, export, metrics, pooling, release
+from .model import SliceClassifier
+from .recipe import Recipe
+
+SIZES = (128, 160, 192, 224)
+
+
+def measured(
+    networks: Sequence[tuple[SliceClassifier, Sequence[data.Slice]]], constants: Recipe, sizes: Sequence[int] = SIZES
+) -> list[dict[str, Any]]:
+    """Each network is asked about its own fold's slices at each size; ms a slice as exported, in batches of 16."""
+    foreign = {
+        f: release.foreign_constants(network, list(slices)[:64], constants, min(sizes), healthy=False)
+        for f, (network, slices) in enumerate(networks)
+    }
+    rows = []
+    for size in sizes:
+        p, labels, seconds = [], [], 0.0
+        for f, (network, slices) in enumerate(networks):
+            x = data.tensors((data.read_image(s.path) for s in slices), constants, size)
+            opened = export.session(release.exported(network, foreign[f], size)[1])
+            export.run(opened, x[:16])
+            began = time.process_time()
+            p.append(pooling.softmax(export.run(opened, x)["logits"]))
+            seconds += time.process_time() - began
+            labels += [s.label for s in slices]
+        report = metrics.report(np.concatenate(p), np.asarray(labels, np.int64))
+        rows.append(
+            {
+                "size": size,
+                "macro_recall": report["macro avg"]["recall"],
+                "glioma_recall": report["glioma"]["recall"],
+                "cpu_ms_a_slice": 1000 * seconds / len(labels),
+            }
+        )
+    return rows
