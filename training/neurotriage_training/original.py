@@ -21,8 +21,9 @@ TEST = 1
 def of(slices: Sequence[data.Slice], seed: int) -> list[data.Slice]:
     """The original study's slices under its labels, their folds drawn at random within each label."""
     seeds = [replace(s, label=s.seed_label) for s in slices if s.seed_label is not None]
-    parts: Sequence[int] = similar.split("random", seeds, None, seed=seed) if seeds else []
-    return [replace(s, fold=int(part)) for s, part in zip(seeds, parts)]
+    if not seeds:
+        raise ValueError("no slice has a seed_label: the original protocol needs a manifest with that column")
+    return [replace(s, fold=int(part)) for s, part in zip(seeds, similar.split("random", seeds, None, seed=seed))]
 
 
 def only(everything: pools.Pools, slices: Sequence[data.Slice]) -> pools.Pools:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,10 @@ def healthy(
     return found
 
 
-def t1_brain(data_root: Path) -> volumes.Volume | None:
-    path = data_root / "dicom" / "t1-brain" / "t1-brain.zip"
-    return volumes.read_dicom_zip(path) if path.is_file() else None
+def healthy_volumes(data_root: Path, others: Sequence[Path]) -> dict[str, Path]:
+    """Volumes by name: the data's own, where it is there, and those named by hand."""
+    own = data_root / "dicom" / "t1-brain" / "t1-brain.zip"
+    return ({"t1-brain": own} if own.is_file() else {}) | {path.name.split(".")[0]: path for path in others}
 
 
 def synthetic(count: int = 60, side: int = 256, seed: int = 3) -> npt.NDArray[np.float32]:

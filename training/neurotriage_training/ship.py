@@ -29,6 +29,7 @@ from . import (
     sizes,
     tables,
     train,
+    volumes,
 )
 from . import reference as references
 
@@ -47,6 +48,8 @@ class Places:
     document: Path = REPOSITORY / "docs" / "MODEL_CARD.md"
     foreign: tuple[Path, ...] = ()
     """Folders of DICOM files that are no heads, for the out-of-domain probe."""
+    healthy: tuple[Path, ...] = ()
+    """Healthy volumes that did not train, beside the data's own."""
 
 
 def say(text: str) -> None:
@@ -210,9 +213,10 @@ def these_weights(
     found: dict[str, Any] = {
         "foreign": probes.foreign(content, known, plan.recipe, plan.size, bar, list(places.foreign))
     }
-    volume = probes.t1_brain(places.data)
-    if volume is not None:
-        found["t1_brain"] = probes.healthy(volume, content, chosen, plan.recipe, plan.size)
+    found["healthy"] = {
+        name: probes.healthy(volumes.read(path), content, chosen, plan.recipe, plan.size)
+        for name, path in probes.healthy_volumes(places.data, places.healthy).items()
+    }
     return found
 
 
@@ -230,11 +234,11 @@ def card_evaluation(evaluation: dict[str, Any]) -> dict[str, Any]:
         "set_in_called_tumour": slices["set_in"]["called_tumour"],
     }
     weights: dict[str, Any] = {"foreign_auroc": evaluation["these_weights"]["foreign"]["all"]["auroc_distance"]}
-    if "t1_brain" in evaluation["these_weights"]:
-        weights["t1_brain"] = {
-            plane: {"flagged": row["flagged"], "above_slice_threshold": row["above_slice_threshold"]}
-            for plane, row in evaluation["these_weights"]["t1_brain"].items()
-        }
+    weights["healthy"] = {
+        f"{name}, {plane}": {"flagged": row["flagged"], "above_slice_threshold": row["above_slice_threshold"]}
+        for name, planes in evaluation["these_weights"]["healthy"].items()
+        for plane, row in planes.items()
+    }
     return kept | {"these_weights": weights, "reference": evaluation["reference"]}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import struct
 import zipfile
 from collections.abc import Iterator
@@ -71,3 +72,28 @@ def read_dicom_zip(path: Path) -> Volume:
     row, column = (float(v) for v in slices[0][1].PixelSpacing)
     stack = np.stack([file.pixel_array.astype(np.float32) for _, file in slices])
     return Volume(np.ascontiguousarray(stack.transpose(2, 1, 0)[:, ::-1]), (column, row, step))
+
+
+def read_brainbrowser(header: Path) -> Volume:
+    """A volume as BrainBrowser ships its examples: bytes in NAME.mnc.raw.gz, axes in NAME.mnc.header.gz (JSON)."""
+    axes = json.loads(gzip.decompress(header.read_bytes()))
+    raw = gzip.decompress(header.with_name(header.name.replace(".header.", ".raw.")).read_bytes())
+    order = [str(name) for name in axes["order"]]
+    voxels = np.frombuffer(raw, np.uint8).reshape([int(axes[name]["space_length"]) for name in order])
+    wanted = ("xspace", "yspace", "zspace")
+    voxels = voxels.transpose([order.index(name) for name in wanted])
+    # MINC counts x to the right, y to the front and z upwards; a Volume counts x to the left.
+    turned = tuple(slice(None, None, -1 if (axes[n]["step"] > 0) == (n == "xspace") else 1) for n in wanted)
+    x, y, z = (abs(float(axes[name]["step"])) for name in wanted)
+    return Volume(np.ascontiguousarray(voxels[turned]).astype(np.float32), (x, y, z))
+
+
+def read(path: Path) -> Volume:
+    """NIfTI, zipped DICOM or one of BrainBrowser's examples, by the name's end."""
+    if path.name.endswith((".nii", ".nii.gz")):
+        return read_nifti(path)
+    if path.suffix == ".zip":
+        return read_dicom_zip(path)
+    if path.name.endswith(".mnc.header.gz"):
+        return read_brainbrowser(path)
+    raise ValueError(f"{path} is no volume that can be read: .nii, .nii.gz, .zip of DICOM, or .mnc.header.gz")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import json
 import struct
 import zipfile
 from pathlib import Path
@@ -57,7 +59,23 @@ def as_dicom(path: Path) -> volumes.Volume:
     return volumes.read_dicom_zip(path)
 
 
-@pytest.mark.parametrize("make", [as_nifti, as_dicom])
+def as_brainbrowser(folder: Path) -> volumes.Volume:
+    folder.mkdir()
+    stored = marked()[:, ::-1, ::-1].transpose(0, 2, 1).astype(np.uint8)
+    steps = dict(zip(("xspace", "zspace", "yspace"), (-0.5, -2.0, -0.75)))
+    lengths = dict(zip(steps, stored.shape))
+    header = {"order": list(steps)} | {n: {"space_length": lengths[n], "step": s} for n, s in steps.items()}
+    (folder / "a.mnc.header.gz").write_bytes(gzip.compress(json.dumps(header).encode()))
+    (folder / "a.mnc.raw.gz").write_bytes(gzip.compress(stored.tobytes()))
+    return volumes.read(folder / "a.mnc.header.gz")
+
+
+def test_what_is_no_volume_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no volume"):
+        volumes.read(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("make", [as_nifti, as_dicom, as_brainbrowser])
 def test_slices_are_upright(tmp_path: Path, make) -> None:
     volume = make(tmp_path / "volume")
     assert volume.voxels.shape == SHAPE and volume.spacing == (0.5, 0.75, 2.0)
