@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -162,11 +161,8 @@ def _empty(backbone: Backbone) -> nn.Module:
     import timm
 
     # VGG's dense layers, 120 of its 138 million parameters, are cut off anyway.
-    small: dict[str, Any] = {"feature_window_size": 1, "num_features": 8} if "vgg" in backbone.library else {}
-    net = timm.create_model(backbone.library, pretrained=False, in_chans=1, num_classes=0, **small)
-    if small:
-        net.num_features = net.feature_info[-1]["num_chs"]
-    return net
+    small = {"mlp_ratio": 1e-3} if "vgg" in backbone.library else {}
+    return timm.create_model(backbone.library, pretrained=False, in_chans=1, num_classes=0, **small)
 
 
 def _from_file(backbone: Backbone, path: Path) -> nn.Module:
@@ -198,6 +194,4 @@ def _from_library(backbone: Backbone) -> tuple[nn.Module | None, str]:
         return None, f"{type(error).__name__}"
     finally:
         socket.setdefaulttimeout(before)
-    if "vgg" in backbone.library:
-        net.num_features = net.feature_info[-1]["num_chs"]
     return net, f"timm {net.pretrained_cfg.get('tag', '')}".strip()

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import LABELS, calibrate, card, nested, pooling, recipe, release, tables
 from .. import export as shipped
@@ -107,7 +107,12 @@ def untrained(row: Row, net: network.Network, size: int) -> bytes:
     """A file to time and weigh: the row's graph with weights as drawn, and a card that lets nothing pass."""
     random = np.random.default_rng(1)
     x = random.random((16, 1, size, size), np.float32)
-    # In evaluation fresh normalisation passes maps on unscaled; a few batches give it something to scale by.
+    # Fresh normalisation has factors of 0 and 1 and has seen nothing: equal weights would be stored once only, and maps
+    # grow without bounds.
+    for layer in net.modules():
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.uniform_(layer.weight, 0.5, 1.0)
+            nn.init.uniform_(layer.bias, -0.1, 0.1)
     net.train()
     with torch.no_grad():
         for _ in range(3):

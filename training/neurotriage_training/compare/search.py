@@ -51,7 +51,7 @@ def sampler(kind: str, plan: Plan, told: int) -> Any:
     import optuna
 
     if kind == "random":
-        return optuna.samplers.RandomSampler(seed=plan.seed + told)
+        return optuna.samplers.RandomSampler(seed=plan.seed + 1000 + told)
     return optuna.samplers.TPESampler(seed=plan.seed + told, n_startup_trials=plan.startup)
 
 
