@@ -131,3 +131,10 @@ bench: library build ## benchmarks, written to bench/results as JSON and a table
 train: python ## DATA=dir [WEIGHTS=file]: train the shipped model and write it with its card
 	@[ -n "$(DATA)" ] || { echo "name the data: make train DATA=../shared/data/brainmri"; exit 2; }
 	@training/train.sh --data '$(DATA)' $(if $(WEIGHTS),--weights '$(WEIGHTS)')
+
+# What has figures is not run again: training/results/compare/rows/ROW/PROTOCOL-seedN.json, removed, is run anew.
+.PHONY: compare
+compare: library build python ## DATA=dir [ROWS="..."] [MINUTES=10] [JOBS=1]: the comparison of backbones and techniques
+	@[ -n "$(DATA)" ] || { echo "name the data: make compare DATA=../shared/data/brainmri"; exit 2; }
+	@OMP_WAIT_POLICY=passive $(VENV)/bin/python -m neurotriage_training compare all --data '$(DATA)' \
+	  $(if $(ROWS),--only $(ROWS)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(JOBS),--jobs $(JOBS)) $(COMPAREFLAGS)
