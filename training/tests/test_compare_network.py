@@ -60,6 +60,17 @@ def test_the_nine_are_the_published_networks() -> None:
     }
 
 
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("name", [*SMALL, "mobilenet", "mobilenetv2", "mobilenetv3large"])
+def test_every_family_trains_in_bf16(name: str) -> None:
+    torch.manual_seed(0)
+    net, _ = network.build(name, "usual", "centred", 0, 0.0, 32, Source())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = net(torch.rand(4, 1, 32, 32).to(memory_format=torch.channels_last))
+    logits.float().square().sum().backward()
+    assert all(p.grad is not None and bool(torch.isfinite(p.grad).all()) for p in net.parameters())
+
+
 def test_gflop_of_mobilenetv3large_is_the_published_one() -> None:
     """219 million multiplications and additions at 224 (Howard et al. 2019), with three channels and 1000 classes."""
     (row,) = named(["mobilenetv3large"])

@@ -105,10 +105,11 @@ def test_what_another_process_is_at_is_left_to_it(shelf: Shelf, tmp_path: Path) 
     with locked(places.of(run) / "lock") as mine:
         assert mine and runner.run_all([run], shelf, SETTING, places) == 0
     assert not places.figures(run).exists()
+    assert runner.run_all([run], shelf, SETTING, places, piece=0) == 0 and not places.figures(run).exists()
 
 
-def test_a_row_without_its_start_fails_and_is_not_invented(shelf: Shelf, tmp_path: Path) -> None:
-    assert runner.run_all([run_of("ours")], shelf, SETTING, at(tmp_path)) == 1
+def test_a_row_without_its_start_is_not_run_and_not_invented(shelf: Shelf, tmp_path: Path) -> None:
+    assert runner.run_all([run_of("ours")], shelf, SETTING, at(tmp_path)) == 0
     row = next(r for r in table.summarise(at(tmp_path))["rows"] if r["row"] == "ours")
     assert row["patient"] is None and "not run" in document.render(table.summarise(at(tmp_path)))
 

@@ -59,7 +59,7 @@ class Body(nn.Module):
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
-        self.net = _fast_depthwise(_cut(net))
+        self.net = _for_bf16(_cut(net))
         self.channels = int(net.num_features)
         self.early = [level["reduction"] for level in net.feature_info].index(STRIDE)
 
@@ -100,10 +100,19 @@ def _cut(net: nn.Module) -> nn.Module:
     return net
 
 
-def _fast_depthwise(net: nn.Module) -> nn.Module:
-    """The same filters, in the layer that trains faster in bf16 on a CPU."""
+class Clipped(nn.Module):
+    """ReLU6, which PyTorch 1.13 cannot train in bf16 on a CPU under its own name."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.clamp(x, 0.0, 6.0)
+
+
+def _for_bf16(net: nn.Module) -> nn.Module:
+    """The same functions of the same weights, in layers that train (depthwise: faster) in bf16 on a CPU."""
     for module in list(net.modules()):
         for name, layer in module.named_children():
+            if isinstance(layer, nn.ReLU6):
+                setattr(module, name, Clipped())
             if type(layer) is nn.Conv2d and layer.groups == layer.in_channels > 1 and layer.padding != (0, 0):
                 size, stride, reach = layer.kernel_size[0], layer.stride, layer.padding
                 fast = Depthwise(

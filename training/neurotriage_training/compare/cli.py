@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ COMMANDS = {
     "measure": "parameters, GFLOP, file size, ms a slice",
     "export": "one row's network as a file for the daemon's --model",
     "table": "write training/results/compare and docs/COMPARISON.md",
-    "all": "run, search, measure, table",
+    "all": "run, search (unless rows are named), measure, table",
 }
 NEED_DATA = {"run", "search", "export", "all"}
 
@@ -37,6 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--protocol", nargs="*", choices=PROTOCOLS, default=list(PROTOCOLS))
     parser.add_argument("--seeds", nargs="*", type=int, choices=SEEDS, default=list(SEEDS))
     parser.add_argument("--minutes", type=float, default=10.0, help="budget of a network (default 10)")
+    parser.add_argument("--piece", type=float, default=math.inf, help="begin no network after so many minutes")
     parser.add_argument("--epochs", type=float, default=60.0, help="most epochs of a network (default 60)")
     parser.add_argument("--size", type=int, help="input size (default 112 on a CPU, 128 on CUDA)")
     parser.add_argument("--threads", type=int, default=1, help="of one process (default 1)")
@@ -74,7 +76,10 @@ def main(arguments: argparse.Namespace, given: Sequence[str]) -> int:
         return 2
     if arguments.what == "rows":
         return _rows(arguments)
-    steps = ("run", "search", "measure", "table") if arguments.what == "all" else (arguments.what,)
+    steps: tuple[str, ...] = (arguments.what,)
+    if arguments.what == "all":
+        # Who names rows wants those.
+        steps = ("run", "measure", "table") if arguments.only else ("run", "search", "measure", "table")
     # Rows that fail do not keep the others from the table, which says that they were not run.
     return max([_do(step, arguments, given) for step in steps])
 
@@ -96,7 +101,9 @@ def _do(step: str, arguments: argparse.Namespace, given: Sequence[str]) -> int:
     if step == "run":
         shelf = Shelf(arguments.data, where.cache)
         others = _beside(arguments, given, shelf, made.size)
-        failed = runner.run_all(rows.runs(chosen, arguments.protocol, arguments.seeds), shelf, made, where)
+        failed = runner.run_all(
+            rows.runs(chosen, arguments.protocol, arguments.seeds), shelf, made, where, arguments.piece
+        )
         return max([int(failed > 0), *(int(other.wait() != 0) for other in others)])
     if step == "search":
         search.search(search.Plan(arguments.trials, arguments.slices), Shelf(arguments.data, where.cache), made, where)

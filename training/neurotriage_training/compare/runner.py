@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -37,11 +39,17 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def run_all(runs: Iterable[Run], shelf: Shelf, setting: Setting, places: store.Places) -> int:
-    """Every network that has no figures yet and that no other process is at; gives how many failed."""
-    failed = 0
+def run_all(runs: Iterable[Run], shelf: Shelf, setting: Setting, places: store.Places, piece: float = math.inf) -> int:
+    """Every network that has no figures yet and that no other process is at; gives how many failed.
+
+    None is begun after `piece` minutes: the next call goes on.
+    """
+    failed, began = 0, time.monotonic()
     for run in runs:
-        if places.figures(run).is_file():
+        if places.figures(run).is_file() or time.monotonic() - began >= 60 * piece:
+            continue
+        if run.row.backbone == OURS and setting.source.start is None:
+            say(f"{run.key}: not run without the start without labels: `make train` makes it, --start names it")
             continue
         with locked(places.of(run) / "lock", wait=False) as mine:
             if not mine or places.figures(run).is_file():
@@ -75,8 +83,6 @@ def run_one(run: Run, shelf: Shelf, setting: Setting, places: store.Places) -> d
 def prepare(run: Run, shelf: Shelf, setting: Setting, places: store.Places) -> tuple[Learner, Split]:
     """The network with its batches and its split, ready to train."""
     technique, size = run.row.technique, setting.size
-    if run.row.backbone == OURS and setting.source.start is None:
-        raise FileNotFoundError("the start without labels is not here: `make train` makes it, or name it with --start")
     torch.manual_seed(run.seed)
     net, weights = build(run.row.backbone, technique, size, setting.source)
     split = shelf.split(run.protocol, run.seed)
