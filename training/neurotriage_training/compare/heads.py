@@ -80,13 +80,17 @@ class Flatten(nn.Module):
         out: Tensor = self.output(self.dropout(self.norm(z)))
         return out
 
-    def explained(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+    def cell_means(self) -> Tensor:
+        """The mean over cells of each dense weight: [units, channels], the same for every slice."""
+        weight = self.dense.weight.detach()
+        return weight.view(weight.shape[0], self.channels, -1).mean(2)
+
+    def explained(self, maps: Tensor, means: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Of a head in evaluation: its normalisation is then a factor a unit."""
+        means = self.cell_means() if means is None else means
         z = self.dense(maps.reshape(maps.shape[0], -1))
         factor = self.norm.weight / torch.sqrt(self.norm.running_var + self.norm.eps)
         logits = self.output(torch.relu(z) * factor + (self.norm.bias - self.norm.running_mean * factor))
-        # The mean over cells of each dense weight: [units, channels], the same for every slice.
-        means = self.dense.weight.detach().view(self.dense.weight.shape[0], self.channels, -1).mean(2)
         alpha = torch.matmul((self.output.weight * factor).unsqueeze(0) * (z > 0).to(z.dtype).unsqueeze(1), means)
         return logits, _shown(alpha, maps)
 

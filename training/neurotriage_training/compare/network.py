@@ -40,10 +40,12 @@ class Exported(nn.Module):
         self.network = network
         self.register_buffer("centre", foreign["centre"])
         self.register_buffer("basis", foreign["basis"])
+        # Not in the graph, where the dense weights would be stored a second time for it.
+        self.constants = [network.head.cell_means()] if isinstance(network.head, heads.Flatten) else []
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         early, maps = self.network.body.both(self.network.scaled(x))
-        logits, cams = self.network.head.explained(maps)
+        logits, cams = self.network.head.explained(maps, *self.constants)
         return logits, cams, foreignness(early_features(early), {"centre": self.centre, "basis": self.basis})
 
 
