@@ -134,7 +134,8 @@ train: python ## DATA=dir [WEIGHTS=file]: train the shipped model and write it w
 
 # What has figures is not run again: training/results/compare/rows/ROW/PROTOCOL-seedN.json, removed, is run anew.
 .PHONY: compare
-compare: library build python ## DATA=dir [ROWS="..."] [MINUTES=10] [JOBS=1]: the comparison of backbones and techniques
+compare: library build python ## DATA=dir [WEIGHTS=dir or start] [ROWS="..."] [MINUTES=10] [JOBS=1]: the comparison of backbones and techniques
 	@[ -n "$(DATA)" ] || { echo "name the data: make compare DATA=../shared/data/brainmri"; exit 2; }
 	@OMP_WAIT_POLICY=passive $(VENV)/bin/python -m neurotriage_training compare all --data '$(DATA)' \
+	  $(if $(WEIGHTS),$(if $(wildcard $(WEIGHTS)/.),--weights-dir,--start) '$(WEIGHTS)') \
 	  $(if $(ROWS),--only $(ROWS)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(JOBS),--jobs $(JOBS)) $(COMPAREFLAGS)

@@ -144,7 +144,8 @@ def _ours(start: Path | None) -> tuple[nn.Module, str]:
     if start is None:
         return OurBody(model), SCRATCH
     # Loads pickled data: only files of one's own.
-    state = torch.load(start, map_location="cpu", weights_only=False)["average"]
+    stored = torch.load(start, map_location="cpu", weights_only=False)
+    state = stored.get("average", stored)
     kept = {key: value for key, value in state.items() if key.startswith("features.")}
     missing, _ = model.load_state_dict(kept, strict=False)
     if any(key.startswith("features.") for key in missing):

@@ -100,7 +100,11 @@ def _shared(summary: dict[str, Any]) -> str:
     ran = [row[p] for row in summary["rows"] for p in ("patient", "original") if row[p]]
 
     def every(name: str) -> str:
-        return ", ".join(str(v) for v in sorted({v for found in ran for v in found[name]})) or NOT_RUN
+        return ", ".join(f"{v}" for v in sorted({v for found in ran for v in found[name]}))
+
+    budget = "10 minutes by default"
+    if ran:
+        budget = f"{every('minutes')} minutes a network on {every('devices')}, threads {every('threads')}, input {every('sizes')}"
 
     patient = next((row["patient"] for row in summary["rows"] if row["patient"]), None)
     probes = (
@@ -112,11 +116,11 @@ def _shared(summary: dict[str, Any]) -> str:
 
 - **Patients apart**: trained on folds 2 to 5, asked about fold 1 once. **Original protocol**: the original study's slices under its
   labels, random 80/20 drawn by the seed; slices of one patient stand on both sides, so its figures flatter.
-- A budget of minutes, not of epochs: {every("minutes")} minutes a network on {every("devices")}, threads {every("threads")}, input size
-  {every("sizes")}. Large networks see fewer epochs; the column says how many. This compares what a researcher gets for the same
-  wait, not what each network could reach in the end.
-- AdamW (weight decay 0.03), label smoothing 0.05, gradients clipped at 5, batches of 32, the last weights (on a plateau: the best on
-  validation patients of the training folds, never of the test fold).
+- A budget of minutes, not of epochs: {budget}. Large networks see
+  fewer epochs; the column says how many. This compares what a researcher gets for the same wait, not what each network could reach in the
+  end.
+- AdamW (weight decay 0.03), label smoothing 0.05, gradients clipped at 5, batches of 32, the last weights. On a plateau (from a rate of
+  0.001) the best on validation patients, a training fold that is then not trained on; the test fold is never looked at.
 - Unless the row says otherwise: head crop, flip, rotation 0.2, contrast 0.2, class weights 1/1/1.5/1, the network's own pooled head,
   one cycle. Every technique row differs from `{REFERENCE}` in that one thing.
 - Probes, on fold 1{probes}: slices whose tumour was replaced by the mirrored other side should be called normal, normals
