@@ -47,6 +47,8 @@ if [ "$(cat "$venv/stamp" 2>/dev/null)" != "$stamp" ] || ! "$venv/bin/python" -c
     # shellcheck disable=SC2086 # a list
     debian_python || apt_install $packages ||
       fail "apt could not install python3-torch" "apt-get update && apt-get install $packages, or NEUROTRIAGE_PYTHON=pypi"
+    # Debian's reference BLAS takes a twelfth of a training step, OpenBLAS next to nothing.
+    ls -d /usr/lib/*/openblas-pthread >/dev/null 2>&1 || ! apt_works || apt_install libopenblas0-pthread || true
     rm -rf "$venv"
     /usr/bin/python3 -m venv --system-site-packages "$venv"
     deps=--no-deps

@@ -19,6 +19,6 @@ if [ -d "$examples" ] || { command -v npm >/dev/null && mkdir -p "$examples" && 
   for header in "$examples"/structural*.mnc.header.gz; do [ -f "$header" ] && healthy+=("$header"); done
 fi
 [ ${#healthy[@]} -eq 0 ] || healthy=(--healthy "${healthy[@]}")
-# Waiting threads that spin steal the cores from the working ones.
-export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
+# Waiting threads that spin steal the cores from the working ones, and so do a second library's threads.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive} OPENBLAS_NUM_THREADS=${OPENBLAS_NUM_THREADS:-1}
 exec "$here/../.venv-training/bin/python" -m neurotriage_training ship "${foreign[@]}" "${healthy[@]}" "$@"

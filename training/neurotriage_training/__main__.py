@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument(
             "--weights", type=Path, help="checkpoint to start each network from, instead of the start without labels"
         )
-        one.add_argument("--run", type=Path, help="checkpoints and caches (default training/runs/second)")
+        one.add_argument("--run", type=Path, help="checkpoints and caches (default training/runs/model)")
         one.add_argument("--model", type=Path, help="where model.onnx goes (default classifier/model)")
         one.add_argument("--results", type=Path, help="where figures go (default training/results)")
         one.add_argument("--document", type=Path, help="the model card in words (default docs/MODEL_CARD.md)")
@@ -41,6 +41,12 @@ def parser() -> argparse.ArgumentParser:
             nargs="*",
             default=[],
             help="train these folds' networks only (0: the shipped one), or these seeds'",
+        )
+        one.add_argument(
+            "--split",
+            choices=("patient", "similarity", "random"),
+            help="folds: patient, as the manifest gives them (the default with one); similarity, look-alikes together "
+            "(the default without); random, which leaks patients",
         )
         one.add_argument("--threads", type=int, default=1, help="the shipped weights were made with 1")
         one.add_argument("--tiny", action="store_true", help="a run of seconds that exercises everything")
@@ -65,12 +71,14 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _whole(arguments: argparse.Namespace) -> plans.Whole:
-    whole = plans.tiny() if arguments.tiny else plans.SECOND
+    whole = plans.tiny() if arguments.tiny else plans.SHIPPED
     return whole.changed(threads=arguments.threads, atlas=whole.fold.atlas and not arguments.without_atlas)
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from . import data, original, pools, ship
+    from . import data, machine, original, pools, ship, similar
+
+    machine.keep_memory()
 
     places = ship.Places(
         arguments.data,
@@ -86,7 +94,9 @@ def _train(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 2
-    work = ship.Work(places, whole, data.load(arguments.data))
+    # Class folders name no patient: look-alikes then stand in for them.
+    split = arguments.split or ("patient" if data.find_manifest(arguments.data) else "similarity")
+    work = ship.Work(places, whole, similar.folded(split, data.load(arguments.data), whole.fold.recipe), split)
     if arguments.command in {"train", "ship"}:
         ship.learn(work, arguments.weights, arguments.only)
     if arguments.command in {"original", "ship"}:

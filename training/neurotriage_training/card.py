@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from . import LABELS, calibrate, pooling, recipe
 
-VERSION = "2026.11.2"
+VERSION = "2026.12.1"
 NAME = "mobilenetv3-large"
 GOLDEN_INPUTS = 4
 

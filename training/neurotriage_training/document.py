@@ -117,7 +117,7 @@ def _original(found: dict[str, Any] | None) -> str:
 
 Its slices and labels, a random 80/20 split ({counts["trained"]} and {counts["tested"]} slices): slices of one patient stand on both sides, so this says
 little about new patients. Macro recall {percent(macro["mean"])} ± {percent(macro["spread"])} over {len(macro["seeds"])} seeds ({each}); glioma {percent(found["glioma_recall"])}.
-Reported originally: 92.2 % and 88 %. One cycle of the two was trained for it."""
+Reported originally: 92.2 % and 88 %. {found["epochs"]} epochs from the same start, on those slices alone."""
 
 
 def _sizes(found: list[dict[str, Any]], chosen: int) -> str:
@@ -184,7 +184,7 @@ the same way on all five.
 - tumour-free studies that would be `not_flagged`: {interval(found["normals_cleared"])}
 - coverage of the 95 % prediction sets: {", ".join(f"{k} {percent(v)}" for k, v in found["conformal_coverage"].items())};
   {found["mean_set_size"]:.2f} labels a set
-- with padding that mixes patients and classes, the first model's kind: {percent(mixed["glioma_flagged"])} of glioma studies and
+- with padding that mixes patients and classes, as for the first model: {percent(mixed["glioma_flagged"])} of glioma studies and
   {percent(mixed["others_flagged"])} of the others flagged"""
 
 
@@ -298,7 +298,7 @@ def _training(model_card: dict[str, Any]) -> str:
     )
     return f"""## Training
 
-{told} Then {training["epochs"]} epochs in {training["cycles"]} cycles, {training["slices_seen"]} augmented slices; class weights 1.0, 1.0, 1.5, 1.0; running
+{told} Then {training["epochs"]} epochs, {training["slices_seen"]} augmented slices; class weights 1.0, 1.0, 1.5, 1.0; running
 average of the weights; seed {training["seed"]}. Temperature {model_card["temperature"]:.3f}. Data digest `{training["data_digest"]}`, weights
 digest `{training["weights_digest"]}`. Versions: {versions}.
 

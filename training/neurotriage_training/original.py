@@ -51,15 +51,16 @@ def run(
     drawn = of(slices, seed)
     # ALL: `only` has left the held-out part out already.
     outoffold.fit(
-        [replace(plan, seed=plan.seed + 100 * seed)], outoffold.ALL, only(everything, drawn), drawn, folder, start
+        replace(plan, seed=plan.seed + 100 * seed), outoffold.ALL, only(everything, drawn), drawn, folder, start
     )
-    network = outoffold.network(folder, [plan])
+    network = outoffold.network(folder, plan)
     test = [s for s in drawn if s.fold == TEST]
     x = data.tensors((data.read_image(s.path) for s in test), plan.recipe, plan.size)
     labels = np.asarray([s.label for s in test], np.int64)
     report = metrics.report(pooling.softmax(train.predict(network, torch.from_numpy(x))), labels)
     figures = {
         "seed": seed,
+        "epochs": plan.epochs,
         "slices": {"trained": len(drawn) - len(test), "tested": len(test)},
         "macro_recall": report["macro avg"]["recall"],
         "recall": {name: report[name]["recall"] for name in LABELS},
@@ -79,5 +80,6 @@ def together(folders: Sequence[Path]) -> dict[str, Any] | None:
         "what": "the original study's slices and labels, random 80/20: slices of one patient stand on both sides",
         "macro_recall": {"mean": float(np.mean(macro)), "spread": float(np.std(macro)), "seeds": macro},
         "glioma_recall": float(np.mean([one["recall"]["glioma"] for one in found])),
+        "epochs": found[0]["epochs"],
         "slices": found[0]["slices"],
     }

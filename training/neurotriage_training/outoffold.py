@@ -28,7 +28,7 @@ def without(everything: pools.Pools, slices: Sequence[data.Slice], fold: int) ->
 
 
 def fit(
-    cycles: Sequence[train.Plan],
+    plan: train.Plan,
     fold: int,
     everything: pools.Pools,
     slices: Sequence[data.Slice],
@@ -37,20 +37,10 @@ def fit(
 ) -> None:
     """Train the network of one fold (or, with ALL, the shipped one) to its end; what is done is not repeated."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    drawn_from = without(everything, slices, fold)
-    for number, plan in enumerate(cycles, 1):
-        trainer = train.Trainer(replace(plan, seed=plan.seed + fold), cycle(run, number), device)
-        if not trainer.restore():
-            if number > 1:
-                train.start_from(trainer, cycle(run, number - 1) / "checkpoint.pt")
-            elif start is not None:
-                begin(trainer, start)
-        train.fit(trainer, drawn_from)
-
-
-def cycle(run: Path, number: int) -> Path:
-    """Where a network's cycle is kept; the first is 1."""
-    return run / f"cycle{number}"
+    trainer = train.Trainer(replace(plan, seed=plan.seed + fold), run, device)
+    if not trainer.restore() and start is not None:
+        begin(trainer, start)
+    train.fit(trainer, without(everything, slices, fold))
 
 
 def begin(trainer: train.Trainer, start: Path) -> None:
@@ -89,22 +79,17 @@ def stored(path: Path, number: int, part: tables.Part) -> nested.Fold | None:
     return nested.Fold(number, part, scores, part.studies)
 
 
-def network(run: Path, cycles: Sequence[train.Plan]) -> SliceClassifier:
-    """The running average at the end of the last cycle."""
-    plan, run = cycles[-1], cycle(run, len(cycles))
+def network(run: Path, plan: train.Plan) -> SliceClassifier:
+    """The running average at the plan's end."""
     kept = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=False)
-    if kept["epoch"] < plan.last:
-        raise ValueError(f"{run} is at epoch {kept['epoch']} of {plan.last}: train it to the end first")
+    if kept["epoch"] < plan.epochs:
+        raise ValueError(f"{run} is at epoch {kept['epoch']} of {plan.epochs}: train it to the end first")
     model = SliceClassifier(plan.dropout)
     model.load_state_dict(kept["average"])
     return model.eval()
 
 
-def history(run: Path, cycles: Sequence[train.Plan]) -> list[dict[str, float]]:
-    """Loss and accuracy of every epoch, the cycles' epochs numbered on."""
-    records: list[dict[str, float]] = []
-    for number in range(1, len(cycles) + 1):
-        offset = len(records)
-        for record in json.loads((cycle(run, number) / "history.json").read_text()):
-            records.append(record | {"epoch": record["epoch"] + offset})
+def history(run: Path) -> list[dict[str, float]]:
+    """Loss and accuracy of every epoch."""
+    records: list[dict[str, float]] = json.loads((run / "history.json").read_text())
     return records

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,9 @@ SHARES: Shares = (
 )
 """What part of an epoch each pool gives. Real normals are a tenth of the slices; stand-ins and the atlas carry the
 rest of that class, so that "normal" is not one collection's look."""
+
+GROWTHS = (0.0, 0.25)
+"""Each slice is mirrored away twice: its box as drawn, and a larger one, since swelling reaches beyond the box."""
 
 COLIN = Path("/usr/share/mricron/templates/ch2.nii.gz")
 """Colin27, one healthy head scanned 27 times; Debian package mricron-data."""
@@ -99,15 +102,16 @@ def mirrored_crops(slices: list[data.Slice], constants: recipe.Recipe) -> data.C
     """Mirrored-away stand-ins of all tumour slices that allow it."""
 
     def images() -> Iterator[tuple[npt.NDArray[np.generic], int, None, str]]:
-        for item, image in mirrored_images(slices, constants):
+        for item, image in mirrored_images(slices, constants, GROWTHS):
             yield image, NORMAL, None, item.name
 
     return data.crops_of(images(), constants)
 
 
 def mirrored_images(
-    slices: list[data.Slice], constants: recipe.Recipe
+    slices: list[data.Slice], constants: recipe.Recipe, growths: Sequence[float] = (0.0,)
 ) -> Iterator[tuple[data.Slice, npt.NDArray[np.float32]]]:
+    """Slices with their tumour box, made larger by each of `growths`, replaced by the mirrored other side."""
     for item in slices:
         if item.box is None or item.label == NORMAL:
             continue
@@ -116,9 +120,17 @@ def mirrored_images(
         box = data.box_pixels(item, (image.shape[0], image.shape[1]))
         if head.flat or box is None:
             continue
-        away = standins.mirrored_away(image, head.box, box)
-        if away is not None:
-            yield item, away
+        axis = standins.symmetry_axis(image, head.box, box)
+        for growth in growths:
+            away = standins.mirrored_away(image, axis, grown(box, growth))
+            if away is not None:
+                yield item, away
+
+
+def grown(box: standins.Box, growth: float) -> standins.Box:
+    """The box with its sides longer by `growth` about the same centre."""
+    x, y = (box[2] - box[0]) * growth / 2, (box[3] - box[1]) * growth / 2
+    return box[0] - x, box[1] - y, box[2] + x, box[3] + y
 
 
 def build(slices: list[data.Slice], constants: recipe.Recipe, cache: Path, key: str, atlas: bool = True) -> Pools:
@@ -148,17 +160,27 @@ class Batch:
 Drawn = tuple[npt.NDArray[np.uint8], int, npt.NDArray[np.float32]]
 
 
-def draw(pools: Pools, count: int, random: np.random.Generator, shares: Shares = SHARES) -> Batch:
-    """One batch. Missing pools give their share to the others."""
+def draw(
+    pools: Pools, count: int, random: np.random.Generator, shares: Shares = SHARES, restyled: float = 0.0
+) -> Batch:
+    """One batch. Missing pools give their share to the others; a share is `restyled` after slices of any pool."""
     there = [(n, share) for n, share in shares if n in pools or (n == "set_in" and _can_set_in(pools))]
     names, parts = [n for n, _ in there], np.asarray([share for _, share in there])
     chosen = random.choice(len(names), size=count, p=parts / parts.sum())
     drawn = [_one(pools, names[int(which)], random) for which in chosen]
+    if restyled > 0:
+        drawn = [_restyled(one, pools, names, random) if random.random() < restyled else one for one in drawn]
     return Batch(
         np.stack([one[0] for one in drawn]),
         np.asarray([one[1] for one in drawn], np.int64),
         np.stack([one[2] for one in drawn]),
     )
+
+
+def _restyled(one: Drawn, pools: Pools, names: list[str], random: np.random.Generator) -> Drawn:
+    stored = [name for name in names if name in pools]
+    other = pools[stored[int(random.integers(len(stored)))]].pixels
+    return standins.restyled(one[0], other[int(random.integers(len(other)))]), one[1], one[2]
 
 
 def _can_set_in(pools: Pools) -> bool:

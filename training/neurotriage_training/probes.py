@@ -1,4 +1,4 @@
-"""Probes beyond the data: healthy volumes, other bodies and modalities, noise and gradients."""
+"""Probes beyond the data: healthy volumes, other bodies and modalities, photographs, noise and gradients."""
 
 from __future__ import annotations
 
@@ -74,6 +74,22 @@ def synthetic(count: int = 60, side: int = 256, seed: int = 3) -> npt.NDArray[np
     return np.stack(made)
 
 
+def photographs(count: int = 24, side: int = 256, seed: int = 3) -> list[npt.NDArray[np.float32]]:
+    """Parts of the photograph that Matplotlib ships, each of another size."""
+    import matplotlib
+    from PIL import Image
+
+    random = np.random.default_rng(seed)
+    with Image.open(Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg") as whole:
+        grey = whole.convert("L")
+    made = []
+    for _ in range(count):
+        edge = int(random.integers(96, min(grey.size)))
+        x, y = (int(random.integers(0, length - edge + 1)) for length in grey.size)
+        made.append(np.asarray(grey.crop((x, y, x + edge, y + edge)).resize((side, side)), np.float32))
+    return made
+
+
 def foreign_dicoms(folder: Path, most: int = 12) -> dict[str, list[npt.NDArray[np.float32]]]:
     """Up to `most` frames of each readable DICOM picture below `folder`, by modality and body part."""
     import pydicom
@@ -103,7 +119,7 @@ def foreign(
     content: bytes, known: tables.Scores, constants: recipe.Recipe, size: int, bar: float, folders: list[Path]
 ) -> dict[str, Any]:
     """AUROC of both candidate scores against a part's slices, and the share beyond the bar, per group of pictures."""
-    groups: dict[str, list[npt.NDArray[np.float32]]] = {"synthetic": list(synthetic())}
+    groups: dict[str, list[npt.NDArray[np.float32]]] = {"synthetic": list(synthetic()), "photographs": photographs()}
     for folder in folders:
         groups |= foreign_dicoms(folder)
     opened = export.session(content)

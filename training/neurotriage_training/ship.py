@@ -34,7 +34,7 @@ from . import (
 from . import reference as references
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PROTOCOL = "training/PROTOCOL-SECOND.md"
+PROTOCOL = "training/PROTOCOL.md"
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Places:
     """Where things are read and written; the defaults are the repository's own."""
 
     data: Path
-    run: Path = REPOSITORY / "training" / "runs" / "second"
+    run: Path = REPOSITORY / "training" / "runs" / "model"
     model: Path = REPOSITORY / "classifier" / "model"
     results: Path = REPOSITORY / "training" / "results"
     document: Path = REPOSITORY / "docs" / "MODEL_CARD.md"
@@ -63,6 +63,8 @@ class Work:
     places: Places
     plan: plans.Whole
     slices: list[data.Slice]
+    split: str = "patient"
+    """By what the slices' folds were made (similar.split)."""
 
     @property
     def folds(self) -> list[int]:
@@ -103,7 +105,7 @@ def learn(work: Work, weights: Path | None, only: Sequence[int] = ()) -> None:
     start = begun(work, weights)
     for fold in only or [*work.folds, outoffold.ALL]:
         say(f"fold {fold}: {len(work.folds) - 1} others train" if fold else "the shipped weights: all folds train")
-        outoffold.fit(work.plan.cycles, fold, everything, work.slices, work.of_fold(fold), start)
+        outoffold.fit(work.plan.fold, fold, everything, work.slices, work.of_fold(fold), start)
 
 
 def original_protocol(work: Work, weights: Path | None, seeds: Sequence[int] = original.SEEDS) -> None:
@@ -114,7 +116,7 @@ def original_protocol(work: Work, weights: Path | None, seeds: Sequence[int] = o
     everything, start = work.everything(), begun(work, weights)
     for seed in seeds:
         say(f"original protocol, seed {seed}")
-        original.run(work.plan.cycles[0], work.slices, everything, seed, work.of_seed(seed), start)
+        original.run(work.plan.original, work.slices, everything, seed, work.of_seed(seed), start)
 
 
 def sizes_of(work: Work) -> list[dict[str, Any]]:
@@ -125,9 +127,7 @@ def sizes_of(work: Work) -> list[dict[str, Any]]:
         return kept
     say("input sizes")
     plan = work.plan.fold
-    networks = [
-        (outoffold.network(work.of_fold(f), work.plan.cycles), release.folds(work.slices, (f,))) for f in work.folds
-    ]
+    networks = [(outoffold.network(work.of_fold(f), plan), release.folds(work.slices, (f,))) for f in work.folds]
     tried = sizes.SIZES if plan.size in sizes.SIZES else (plan.size, 2 * plan.size)
     found = sizes.measured(networks, plan.recipe, tried)
     path.write_text(json.dumps(found) + "\n")
@@ -142,7 +142,7 @@ def answers(work: Work) -> list[nested.Fold]:
         fold = outoffold.stored(path, number, part)
         if fold is None:
             say(f"asking the network of fold {number}")
-            network = outoffold.network(work.of_fold(number), work.plan.cycles)
+            network = outoffold.network(work.of_fold(number), work.plan.fold)
             fold = outoffold.asked(network, work.plan.fold, number, work.slices, part)
             outoffold.store(path, fold)
         found.append(fold)
@@ -163,7 +163,7 @@ def finish(work: Work) -> dict[str, Any]:
     }
     chosen = nested.calibrated(folds)
     say("the shipped weights")
-    model = outoffold.network(work.of_fold(outoffold.ALL), work.plan.cycles)
+    model = outoffold.network(work.of_fold(outoffold.ALL), plan)
     foreign = release.foreign_constants(model, work.slices, plan.recipe, plan.size, plan.atlas)
     made, content = release.exported(model, foreign, plan.size)
     evaluation["these_weights"] = these_weights(work, folds, content, chosen)
@@ -171,8 +171,7 @@ def finish(work: Work) -> dict[str, Any]:
     evaluation["reference"] = references.of(folds, chosen.temperature)
     record = release.training_record(plan, work.slices, train.weights_digest(model), PROTOCOL)
     record |= {
-        "epochs": sum(cycle.last for cycle in work.plan.cycles),
-        "cycles": len(work.plan.cycles),
+        "split": work.split,
         "slices_seen": work.plan.slices_seen,
         "start": work.plan.told(),
     }
@@ -180,7 +179,7 @@ def finish(work: Work) -> dict[str, Any]:
     final = export.finish(made, model_card)
     export.write(places.model, final, model_card)
     results.write_predictions(places.results, judgements)
-    history = {str(f): outoffold.history(work.of_fold(f), work.plan.cycles) for f in [*work.folds, outoffold.ALL]}
+    history = {str(f): outoffold.history(work.of_fold(f)) for f in [*work.folds, outoffold.ALL]}
     return results.write(places.results, places.document, model_card, final, evaluation, history, judgements)
 
 
@@ -192,10 +191,12 @@ def leaks(work: Work) -> dict[str, Any]:
         return found
     say("leakage")
     constants = work.plan.fold.recipe
-    found = {
-        name: leakage.report(work.slices, similar.split(name, work.slices, None), constants)
-        for name in ("patient", "random")
+    # The slices carry the folds of the split that is used.
+    splits = {
+        work.split: similar.split("patient", work.slices, None),
+        "random": similar.split("random", work.slices, None),
     }
+    found = {name: leakage.report(work.slices, of, constants) for name, of in splits.items()}
     path.write_text(json.dumps(found) + "\n")
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -88,6 +88,15 @@ def split_groups(group: Ints, labels: Ints, folds: int, seed: int) -> Ints:
     return chosen
 
 
+SPLITS = ("patient", "similarity", "random")
+
+
+def folded(kind: str, slices: Sequence[data.Slice], constants: recipe.Recipe) -> list[data.Slice]:
+    """The slices with the folds of one of the three protocols (see `split`)."""
+    small = pictures(slices, constants) if kind == "similarity" else None
+    return [replace(s, fold=int(fold)) for s, fold in zip(slices, split(kind, slices, small))]
+
+
 def split(kind: str, slices: Sequence[data.Slice], small: Floats | None, folds: int = 5, seed: int = 7) -> Ints:
     """Folds of the slices by one of three protocols.
 
@@ -108,4 +117,4 @@ def split(kind: str, slices: Sequence[data.Slice], small: Floats | None, folds: 
             rows = random.permutation(np.flatnonzero(labels == label))
             chosen[rows] = np.arange(len(rows)) % folds + 1
         return chosen
-    raise ValueError(f"split {kind!r} is not one of patient, similarity, random")
+    raise ValueError(f"split {kind!r} is not one of {', '.join(SPLITS)}")

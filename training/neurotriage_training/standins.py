@@ -24,6 +24,9 @@ COARSE = 4
 SEAM = 0.15
 """Width of the blended rim on each side, as a fraction of half the box."""
 
+DARK = 12
+"""Of 255: background, and what is as dark."""
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -114,7 +117,7 @@ def blend_mask(shape: tuple[int, int], box: Box, seam: float = SEAM, round_shape
     return np.asarray(fall * fall * (3 - 2 * fall), dtype=np.float32)
 
 
-def mirrored_away(pixels: Floats, head: tuple[int, int, int, int], tumour: Box) -> Floats | None:
+def mirrored_away(pixels: Floats, axis: Axis, tumour: Box) -> Floats | None:
     """The slice with its tumour box replaced by the mirrored other side; None where that cannot be done.
 
     It cannot when the slice is not symmetric (sagittal), or when the tumour crosses the midline.
@@ -123,7 +126,6 @@ def mirrored_away(pixels: Floats, head: tuple[int, int, int, int], tumour: Box) 
     for x, y in ((x0, y0), (x1, y1)):
         if x < 0 or y < 0 or x > pixels.shape[1] or y > pixels.shape[0]:
             return None
-    axis = symmetry_axis(pixels, head, tumour)
     if axis.score < SYMMETRY:
         return None
     corners_x = np.asarray([x0, x1, x0, x1], dtype=np.float32)
@@ -156,7 +158,7 @@ def set_in(
     if x0 < 4 or y0 < 4 or x1 > size - 4 or y1 > size - 4 or x1 - x0 < 6 or y1 - y0 < 6:
         return None
     under = target[y0:y1, x0:x1]
-    if (under > 12).mean() < 0.85:
+    if (under > DARK).mean() < 0.85:
         return None
     mask = blend_mask((size, size), (x0, y0, x1, y1), round_shape=True)
     patch = np.roll(donor, (shift[1], shift[0]), axis=(0, 1)).astype(np.float32)
@@ -166,3 +168,18 @@ def set_in(
     gain = float(np.clip(target[ring].mean() / max(1.0, float(patch[ring].mean())), 0.5, 2.0))
     mixed = target * (1 - mask) + np.clip(patch * gain, 0, 255) * mask
     return np.asarray(np.rint(mixed), dtype=np.uint8)
+
+
+def restyled(crop: npt.NDArray[np.uint8], like: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The crop with the grey levels of another head: its histogram inside the head, brightness order kept.
+
+    Tone is then no sign of a source or a class. What is darker than DARK in either picture takes no part.
+    """
+    inside, wanted = crop[crop > DARK], like[like > DARK]
+    if inside.size < 64 or wanted.size < 64:
+        return crop
+    share = np.cumsum(np.bincount(inside, minlength=256)) / inside.size
+    levels = np.cumsum(np.bincount(wanted, minlength=256)) / wanted.size
+    table = np.searchsorted(levels, share).clip(0, 255)
+    table[: DARK + 1] = np.arange(DARK + 1)
+    return np.asarray(table[crop], dtype=np.uint8)

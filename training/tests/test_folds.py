@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -119,25 +120,42 @@ def test_start_of_another_network_is_refused(tmp_path: Path) -> None:
         outoffold.begin(train.Trainer(plans.tiny().fold, tmp_path / "run"), tmp_path / "other.pt")
 
 
-def test_a_second_cycle_goes_on_from_the_first(small_data: Path, tmp_path: Path) -> None:
-    slices, cycles = data.load(small_data), plans.tiny().cycles
-    everything = pools.build(slices, cycles[0].recipe, tmp_path, "t", atlas=False)
-    outoffold.fit(cycles[:1], 1, everything, slices, tmp_path, None)
-    once = train.weights_digest(outoffold.network(tmp_path, cycles[:1]))
-    outoffold.fit(cycles, 1, everything, slices, tmp_path, None)
-    assert once == train.weights_digest(outoffold.network(tmp_path, cycles[:1]))
-    assert [record["epoch"] for record in outoffold.history(tmp_path, cycles)] == [1, 2, 3, 4]
-    # In one go, elsewhere: the same.
-    outoffold.fit(cycles, 1, everything, slices, tmp_path / "again", None)
-    digests = {train.weights_digest(outoffold.network(run, cycles)) for run in (tmp_path, tmp_path / "again")}
-    assert len(digests) == 1 and once not in digests
+def test_an_interrupted_network_ends_as_in_one_go(small_data: Path, tmp_path: Path) -> None:
+    slices, plan = data.load(small_data), plans.tiny().fold
+    everything = pools.build(slices, plan.recipe, tmp_path, "t", atlas=False)
+    half = train.Trainer(replace(plan, seed=plan.seed + 1), tmp_path / "cut")
+    half.train_epoch(outoffold.without(everything, slices, 1))
+    half.store()
+    for run in (tmp_path / "cut", tmp_path / "whole"):
+        outoffold.fit(plan, 1, everything, slices, run, None)
+    digests = {train.weights_digest(outoffold.network(tmp_path / run, plan)) for run in ("cut", "whole")}
+    assert len(digests) == 1
+    assert [record["epoch"] for record in outoffold.history(tmp_path / "cut")] == [1, 2]
+
+
+def test_the_frozen_stem_stays_and_the_rest_learns(small_data: Path, tmp_path: Path) -> None:
+    slices = data.load(small_data)
+    plan = replace(plans.tiny(epochs=4).fold, small_share=0.5, frozen=(9, 6), late_strength=plans.LIGHT)
+    everything = pools.build(slices, plan.recipe, tmp_path, "t", atlas=False)
+    trainer = train.Trainer(plan, tmp_path / "run")
+
+    def state() -> list[bytes]:
+        return [b"".join(v.numpy().tobytes() for v in layer.state_dict().values()) for layer in trainer.model.features]
+
+    drawn = state()
+    trainer.train_epoch(everything)
+    small = state()
+    assert small[:9] == drawn[:9] and all(a != b for a, b in zip(small[9:-1], drawn[9:-1]))
+    trainer.train_epoch(everything)
+    trainer.train_epoch(everything)
+    full = state()
+    assert full[:6] == drawn[:6] and all(a != b for a, b in zip(full[6:9], drawn[6:9]))
 
 
 def test_asking_an_unfinished_network_is_refused(tmp_path: Path) -> None:
-    trainer = train.Trainer(plans.tiny().fold, outoffold.cycle(tmp_path, 2))
-    trainer.store()
+    train.Trainer(plans.tiny().fold, tmp_path).store()
     with pytest.raises(ValueError, match="train it to the end"):
-        outoffold.network(tmp_path, plans.tiny().cycles)
+        outoffold.network(tmp_path, plans.tiny().fold)
 
 
 def test_pooling_takes_stand_ins_of_one_fold_only(folds: list[nested.Fold]) -> None:

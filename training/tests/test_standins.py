@@ -41,21 +41,25 @@ def test_reflection_twice_is_where_we_were() -> None:
     assert np.allclose(back[0], x, atol=1e-4) and np.allclose(back[1], y, atol=1e-4)
 
 
+def away(picture: standins.Floats, tumour: standins.Box) -> standins.Floats | None:
+    return standins.mirrored_away(picture, standins.symmetry_axis(picture, HEAD, TUMOUR), tumour)
+
+
 def test_mirrored_away_restores_the_symmetric_head() -> None:
-    made = standins.mirrored_away(with_tumour(), HEAD, TUMOUR)
+    made = away(with_tumour(), TUMOUR)
     assert made is not None
     assert np.abs(made - symmetric_head())[52:64, 30:44].mean() < 12
     assert np.array_equal(made[:, 80:], with_tumour()[:, 80:])
 
 
 def test_midline_tumours_are_left_out() -> None:
-    assert standins.mirrored_away(with_tumour(), HEAD, (52.0, 50.0, 76.0, 66.0)) is None
+    assert away(with_tumour(), (52.0, 50.0, 76.0, 66.0)) is None
 
 
 def test_asymmetric_slices_are_left_out() -> None:
     picture = symmetric_head() * np.linspace(0.1, 1, 128)[None] ** 2
     picture[:, :64] = np.random.default_rng(0).normal(80, 40, (128, 64))
-    assert standins.mirrored_away(picture.astype(np.float32), HEAD, TUMOUR) is None
+    assert away(picture.astype(np.float32), TUMOUR) is None
 
 
 def test_set_in_changes_the_place_and_nothing_far_away() -> None:
@@ -73,3 +77,19 @@ def test_set_in_refuses_the_background() -> None:
         standins.set_in(np.zeros((192, 192), np.uint8), donor, np.asarray([80, 80, 100, 100], np.float32), (0, 0))
         is None
     )
+
+
+def test_restyled_takes_the_other_slices_grey_levels_and_keeps_its_own_shape() -> None:
+    crop, like = np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.uint8)
+    crop[8:56, 8:56] = np.linspace(30, 120, 48).astype(np.uint8)
+    like[8:56, 8:56] = np.linspace(60, 240, 48).astype(np.uint8)[:, None]
+    made = standins.restyled(crop, like)
+    assert np.array_equal(made == 0, crop == 0)
+    assert abs(float(np.median(made[made > 0])) - float(np.median(like[like > 0]))) < 5
+    assert (np.diff(made[30, 8:56].astype(int)) >= 0).all()
+
+
+def test_restyled_leaves_empty_slices_alone() -> None:
+    crop, empty = np.full((16, 16), 90, np.uint8), np.zeros((16, 16), np.uint8)
+    assert np.array_equal(standins.restyled(crop, empty), crop)
+    assert np.array_equal(standins.restyled(empty, crop), empty)

@@ -188,5 +188,5 @@ def kept(run: Run, places: store.Places) -> tuple[network.Network, int]:
 
 def start_of(given: Path | None) -> Path | None:
     """The start without labels: the one named, or what `make train` has left."""
-    made = store.REPOSITORY / "training" / "runs" / "second" / "start.pt"
+    made = store.REPOSITORY / "training" / "runs" / "model" / "start.pt"
     return given or (made if made.is_file() else None)
