@@ -78,3 +78,13 @@ def test_control_learns_what_borders_give_away() -> None:
     blind = random.normal(0, 1, (240, 3))
     assert calibrate.macro_recall(leakage.control(told, labels, folds), labels) > 0.9
     assert calibrate.macro_recall(leakage.control(blind, labels, folds), labels) < 0.45
+
+
+def test_slices_get_the_folds_of_the_split_that_is_named(small_data: Path) -> None:
+    slices, constants = data.load(small_data), recipe.Recipe()
+    folds = {kind: [s.fold for s in similar.folded(kind, slices, constants)] for kind in similar.SPLITS}
+    assert folds["patient"] == [s.fold for s in slices]
+    assert folds["similarity"] != folds["patient"] != folds["random"]
+    group = similar.groups(len(slices), similar.pairs(similar.pictures(slices, constants), similar.LOOK_ALIKE))
+    for number in np.unique(group):
+        assert len({folds["similarity"][i] for i in np.flatnonzero(group == number)}) == 1

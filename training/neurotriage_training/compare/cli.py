@@ -43,7 +43,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, help="input size (default 112 on a CPU, 128 on CUDA)")
     parser.add_argument("--threads", type=int, default=1, help="of one process (default 1)")
     parser.add_argument("--jobs", type=int, default=1, help="processes side by side (default 1)")
-    parser.add_argument("--fp32", action="store_true", help="no bf16 in training")
+    parser.add_argument("--fp32", action="store_true", help="no bf16 in training, even where it is faster")
     parser.add_argument("--weights-dir", type=Path, help="pretrained weights: ROW.safetensors or ROW.pth, timm's names")
     parser.add_argument("--from-scratch", action="store_true", help="do not ask the library's server for weights")
     parser.add_argument("--start", type=Path, help="the start without labels (default: what `make train` left)")
@@ -126,15 +126,18 @@ def setting(arguments: argparse.Namespace) -> Setting:
     """What the rows are run with, on this machine."""
     import torch
 
+    from .. import machine
     from . import runner
     from .backbones import Source
     from .learner import Budget, Machine
+
+    machine.keep_memory()
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return runner.Setting(
         arguments.size or (128 if device == "cuda" else 112),
         Budget(arguments.minutes, arguments.epochs),
-        Machine(device, arguments.threads, not arguments.fp32),
+        Machine(device, arguments.threads, machine.bf16_pays(device) and not arguments.fp32),
         Source(arguments.weights_dir, not arguments.from_scratch, runner.start_of(arguments.start)),
     )
 
