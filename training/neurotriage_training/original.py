@@ -49,10 +49,7 @@ def run(
         kept: dict[str, Any] = json.loads(path.read_text())
         return kept
     drawn = of(slices, seed)
-    # ALL: `only` has left the held-out part out already.
-    outoffold.fit(
-        replace(plan, seed=plan.seed + 100 * seed), outoffold.ALL, only(everything, drawn), drawn, folder, start
-    )
+    outoffold.fit(replace(plan, seed=plan.seed + 100 * seed), only(everything, drawn), folder, start)
     network = outoffold.network(folder, plan)
     test = [s for s in drawn if s.fold == TEST]
     x = data.tensors((data.read_image(s.path) for s in test), plan.recipe, plan.size)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,41 +16,48 @@ ALL = 0
 """In place of a fold: train on every slice, as the shipped weights are."""
 
 
-def without(everything: pools.Pools, slices: Sequence[data.Slice], fold: int) -> pools.Pools:
-    """The pools less what comes from one fold's slices; healthy volumes belong to none."""
+def halves(folds: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The folds in two halves, each of which gets a network first; the first half is the larger."""
+    middle = len(folds) // 2
+    return tuple(folds[middle:]), tuple(folds[:middle])
+
+
+def half_for(fold: int, folds: Sequence[int]) -> tuple[int, ...]:
+    """The half that a fold's network begins from: the one without the fold; the shipped one takes the larger."""
+    return next(half for half in halves(folds) if fold not in half)
+
+
+def without(everything: pools.Pools, slices: Sequence[data.Slice], left_out: Container[int]) -> pools.Pools:
+    """The pools less what comes from some folds' slices; healthy volumes belong to none."""
     of = {s.name: s.fold for s in slices}
     kept = {}
     for name, pool in everything.items():
-        rows = [i for i, slice_name in enumerate(pool.names) if fold == ALL or of.get(slice_name) != fold]
+        rows = [i for i, slice_name in enumerate(pool.names) if of.get(slice_name) not in left_out]
         kept[name] = data.Crops(pool.pixels[rows], pool.labels[rows], pool.boxes[rows], [pool.names[i] for i in rows])
     return {name: pool for name, pool in kept.items() if len(pool)}
 
 
-def fit(
-    plan: train.Plan,
-    fold: int,
-    everything: pools.Pools,
-    slices: Sequence[data.Slice],
-    run: Path,
-    start: Path | None,
-) -> None:
-    """Train the network of one fold (or, with ALL, the shipped one) to its end; what is done is not repeated."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    trainer = train.Trainer(replace(plan, seed=plan.seed + fold), run, device)
+def fit(plan: train.Plan, drawn_from: pools.Pools, run: Path, start: Path | None) -> None:
+    """Train a network to its plan's end; what is done is not repeated."""
+    trainer = train.Trainer(plan, run, "cuda" if torch.cuda.is_available() else "cpu")
     if not trainer.restore() and start is not None:
         begin(trainer, start)
-    train.fit(trainer, without(everything, slices, fold))
+    train.fit(trainer, drawn_from)
 
 
 def begin(trainer: train.Trainer, start: Path) -> None:
-    """Take over what was learned without labels; the output layer stays as it was drawn."""
+    """Take over another network's running average: one that learned without labels, whose output layer is left as it
+    was drawn, or one that learned from some of the folds, with what locates its tumours."""
     # Loads pickled data: only files of one's own. PyTorch 1.13 cannot read floats with weights_only.
-    state = torch.load(start, map_location=trainer.device, weights_only=False)["average"]
-    state = {name: value for name, value in state.items() if not name.startswith("output.")}
+    stored = torch.load(start, map_location=trainer.device, weights_only=False)
+    labelled = "history" in stored
+    state = {name: value for name, value in stored["average"].items() if labelled or not name.startswith("output.")}
     for model in (trainer.model, trainer.average):
         missing, unexpected = model.load_state_dict(state, strict=False)
-        if unexpected or {name.split(".")[0] for name in missing} != {"output"}:
+        if unexpected or {name.split(".")[0] for name in missing} != (set() if labelled else {"output"}):
             raise ValueError(f"{start} is of another network: missing {missing}, unexpected {unexpected}")
+    if trainer.locator and stored.get("locator"):
+        trainer.locator.load_state_dict(stored["locator"])
 
 
 def asked(

@@ -45,20 +45,26 @@ LIGHT = augment.Strength(
 
 @dataclass(frozen=True)
 class Whole:
-    """A start without labels (or none), the plan of each fold's network and of the shipped one, and the plan of the
-    original protocol's. Seeds are those of the shipped weights; fold k adds k."""
+    """A start without labels (or none), the plan of the networks that each half of the folds gets first, the plan of
+    each fold's network and of the shipped one, and the plan of the original protocol's. Seeds are those of the shipped
+    weights; fold k adds k, a half the number of its first fold."""
 
     start: pretrain.Plan | None
+    half: train.Plan
     fold: train.Plan
     original: train.Plan
 
     @property
+    def epochs(self) -> int:
+        return self.half.epochs + self.fold.epochs
+
+    @property
     def slices_seen(self) -> int:
-        return self.fold.epochs * self.fold.steps * self.fold.batch
+        return sum(plan.epochs * plan.steps * plan.batch for plan in (self.half, self.fold))
 
     def changed(self, **settings: Any) -> Whole:
         """The same with these settings for every network."""
-        return replace(self, fold=replace(self.fold, **settings), original=replace(self.original, **settings))
+        return Whole(self.start, *(replace(plan, **settings) for plan in (self.half, self.fold, self.original)))
 
     def told(self) -> dict[str, Any] | None:
         return None if self.start is None else asdict(self.start)
@@ -66,37 +72,45 @@ class Whole:
 
 _NETWORK = train.Plan(
     seed=20,
-    epochs=36,
-    steps=64,
-    batch=32,
+    epochs=22,
+    steps=128,
+    batch=16,
     small_size=128,
     size=160,
-    small_share=28 / 36,
+    small_share=13 / 22,
     frozen=(9, 6),
-    restyled=0.25,
-    rate=1.5e-3,
+    restyled=0.12,
+    rate=1.2e-3,
     warmup=0.05,
-    average=0.997,
+    average=0.998,
     locate=0.7,
     dropout=0.15,
     threads=1,
     shares=(
-        ("tumour", 0.52),
-        ("normal", 0.13),
-        ("mirrored", 0.17),
-        ("atlas_head", 0.06),
-        ("atlas_brain", 0.02),
-        ("set_in", 0.10),
+        ("tumour", 0.60),
+        ("normal", 0.12),
+        ("mirrored", 0.15),
+        ("atlas_head", 0.045),
+        ("atlas_brain", 0.015),
+        ("set_in", 0.07),
     ),
     strength=SOFT,
-    late_strength=LIGHT,
+    light=LIGHT,
+    light_share=0.5,
 )
 
 SHIPPED = Whole(
-    pretrain.Plan(strength=MILD),
-    _NETWORK,
-    replace(
-        _NETWORK, epochs=10, small_share=7 / 10, restyled=0.0, shares=(("tumour", 0.8), ("normal", 0.2)), strength=LIGHT
+    start=pretrain.Plan(strength=MILD),
+    half=replace(_NETWORK, seed=60, small_share=1.0, rate=1.5e-3),
+    fold=_NETWORK,
+    original=replace(
+        _NETWORK,
+        epochs=10,
+        small_share=7 / 10,
+        rate=1.5e-3,
+        restyled=0.0,
+        shares=(("tumour", 0.8), ("normal", 0.2)),
+        light_share=1.0,
     ),
 )
 """The model of PROTOCOL.md. The original protocol asks for nothing but its own slices, so its plan has no stand-ins."""
@@ -105,6 +119,15 @@ SHIPPED = Whole(
 def tiny(size: int = 32, epochs: int = 2) -> Whole:
     """Exercises every line in seconds; learns nothing worth having."""
     fold = train.Plan(
-        seed=1, epochs=epochs, steps=2, batch=8, small_size=size, size=size, threads=1, atlas=False, restyled=0.5
+        seed=1,
+        epochs=epochs,
+        steps=2,
+        batch=8,
+        small_size=size,
+        size=size,
+        threads=1,
+        atlas=False,
+        restyled=0.5,
+        light_share=0.5,
     )
-    return Whole(None, fold, fold)
+    return Whole(None, replace(fold, seed=11), fold, fold)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,14 @@ class Work:
     def of_fold(self, fold: int) -> Path:
         return self.places.run / (f"fold{fold}" if fold else "shipped")
 
+    def of_half(self, half: tuple[int, ...]) -> Path:
+        return self.places.run / f"half{half[0]}"
+
+    def history(self, fold: int) -> list[dict[str, float]]:
+        """Loss and accuracy of every epoch of a fold's network, those of its half first."""
+        half = outoffold.history(self.of_half(outoffold.half_for(fold, self.folds)))
+        return half + [r | {"epoch": r["epoch"] + len(half)} for r in outoffold.history(self.of_fold(fold))]
+
     def of_seed(self, seed: int) -> Path:
         return self.places.run / f"original-seed{seed}"
 
@@ -103,9 +111,18 @@ def learn(work: Work, weights: Path | None, only: Sequence[int] = ()) -> None:
     everything = work.everything()
     say("pools: " + ", ".join(f"{name} {len(pool)}" for name, pool in everything.items()))
     start = begun(work, weights)
-    for fold in only or [*work.folds, outoffold.ALL]:
-        say(f"fold {fold}: {len(work.folds) - 1} others train" if fold else "the shipped weights: all folds train")
-        outoffold.fit(work.plan.fold, fold, everything, work.slices, work.of_fold(fold), start)
+    wanted = list(only or [*work.folds, outoffold.ALL])
+    # Those of the first half asked for first, so that two processes with other folds begin with other halves.
+    for half in dict.fromkeys(outoffold.half_for(fold, work.folds) for fold in wanted):
+        say(f"half: folds {', '.join(str(fold) for fold in half)} train")
+        plan = replace(work.plan.half, seed=work.plan.half.seed + half[0])
+        others = set(work.folds) - set(half)
+        outoffold.fit(plan, outoffold.without(everything, work.slices, others), work.of_half(half), start)
+    for fold in wanted:
+        say(f"fold {fold}: the others train" if fold else "the shipped weights: all folds train")
+        plan = replace(work.plan.fold, seed=work.plan.fold.seed + fold)
+        begun_from = work.of_half(outoffold.half_for(fold, work.folds)) / "checkpoint.pt"
+        outoffold.fit(plan, outoffold.without(everything, work.slices, {fold}), work.of_fold(fold), begun_from)
 
 
 def original_protocol(work: Work, weights: Path | None, seeds: Sequence[int] = original.SEEDS) -> None:
@@ -171,6 +188,7 @@ def finish(work: Work) -> dict[str, Any]:
     evaluation["reference"] = references.of(folds, chosen.temperature)
     record = release.training_record(plan, work.slices, train.weights_digest(model), PROTOCOL)
     record |= {
+        "epochs": work.plan.epochs,
         "split": work.split,
         "slices_seen": work.plan.slices_seen,
         "start": work.plan.told(),
@@ -179,7 +197,7 @@ def finish(work: Work) -> dict[str, Any]:
     final = export.finish(made, model_card)
     export.write(places.model, final, model_card)
     results.write_predictions(places.results, judgements)
-    history = {str(f): outoffold.history(work.of_fold(f)) for f in [*work.folds, outoffold.ALL]}
+    history = {str(f): work.history(f) for f in [*work.folds, outoffold.ALL]}
     return results.write(places.results, places.document, model_card, final, evaluation, history, judgements)
 
 

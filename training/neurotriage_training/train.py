@@ -54,8 +54,10 @@ class Plan:
     threads: int = 2
     shares: pools.Shares = pools.SHARES
     strength: augment.Strength = field(default_factory=augment.Strength)
-    late_strength: augment.Strength | None = None
-    """In the epochs at `size`, if another: what is learned last should look like what is asked."""
+    light: augment.Strength = field(default_factory=augment.Strength)
+    light_share: float = 0.0
+    """Share of the batches that are augmented by `light` instead: what is asked looks like these, and they are learned
+    several times as fast."""
     recipe: recipe.Recipe = field(default_factory=recipe.Recipe)
 
     @property
@@ -103,12 +105,11 @@ class Trainer:
         random = torch.Generator().manual_seed(int(seeds[1]))
         torch.manual_seed(int(seeds[2]))
         size = plan.size_at(self.epoch)
-        late = self.epoch >= plan.small_epochs
-        strength = plan.late_strength if late and plan.late_strength else plan.strength
-        self._wake(plan.frozen[late])
+        self._wake(plan.frozen[self.epoch >= plan.small_epochs])
         started, losses, hits = time.monotonic(), 0.0, 0
         for step in range(plan.steps):
             batch = pools.draw(drawn_from, plan.batch, draws, plan.shares, plan.restyled)
+            strength = plan.light if draws.random() < plan.light_share else plan.strength
             theta = augment.geometry(plan.batch, plan.recipe.margin, strength, random)
             x = augment.augment(torch.from_numpy(batch.pixels), size, theta, strength, random)
             y = torch.from_numpy(batch.labels).to(self.device)

@@ -77,9 +77,9 @@ def test_a_folds_network_never_sees_the_fold(small_data: Path, tmp_path: Path) -
     slices = data.load(small_data)
     everything = pools.build(slices, plans.tiny().fold.recipe, tmp_path, "t", atlas=False)
     inside = {s.name for s in slices if s.fold == 2}
-    kept = outoffold.without(everything, slices, 2)
+    kept = outoffold.without(everything, slices, {2})
     assert not inside & {name for pool in kept.values() for name in pool.names}
-    whole = outoffold.without(everything, slices, outoffold.ALL)
+    whole = outoffold.without(everything, slices, {outoffold.ALL})
     assert {name: len(pool) for name, pool in whole.items()} == {name: len(pool) for name, pool in everything.items()}
 
 
@@ -120,22 +120,40 @@ def test_start_of_another_network_is_refused(tmp_path: Path) -> None:
         outoffold.begin(train.Trainer(plans.tiny().fold, tmp_path / "run"), tmp_path / "other.pt")
 
 
+def test_every_fold_begins_from_the_half_without_it() -> None:
+    folds = [1, 2, 3, 4, 5]
+    assert outoffold.halves(folds) == ((3, 4, 5), (1, 2))
+    for fold in folds:
+        assert fold not in outoffold.half_for(fold, folds)
+    assert outoffold.half_for(outoffold.ALL, folds) == (3, 4, 5)
+
+
 def test_an_interrupted_network_ends_as_in_one_go(small_data: Path, tmp_path: Path) -> None:
     slices, plan = data.load(small_data), plans.tiny().fold
-    everything = pools.build(slices, plan.recipe, tmp_path, "t", atlas=False)
-    half = train.Trainer(replace(plan, seed=plan.seed + 1), tmp_path / "cut")
-    half.train_epoch(outoffold.without(everything, slices, 1))
+    everything = outoffold.without(pools.build(slices, plan.recipe, tmp_path, "t", atlas=False), slices, {1})
+    half = train.Trainer(plan, tmp_path / "cut")
+    half.train_epoch(everything)
     half.store()
     for run in (tmp_path / "cut", tmp_path / "whole"):
-        outoffold.fit(plan, 1, everything, slices, run, None)
+        outoffold.fit(plan, everything, run, None)
     digests = {train.weights_digest(outoffold.network(tmp_path / run, plan)) for run in ("cut", "whole")}
     assert len(digests) == 1
     assert [record["epoch"] for record in outoffold.history(tmp_path / "cut")] == [1, 2]
 
 
+def test_a_network_takes_over_all_of_another_that_learned_from_labels(tmp_path: Path) -> None:
+    plan = replace(plans.tiny().fold, locate=0.5)
+    first, second = train.Trainer(plan, tmp_path / "first"), train.Trainer(replace(plan, seed=2), tmp_path / "second")
+    first.store()
+    outoffold.begin(second, tmp_path / "first" / "checkpoint.pt")
+    assert train.weights_digest(second.model) == train.weights_digest(first.average)
+    assert first.locator and second.locator
+    assert torch.equal(second.locator.cells.weight, first.locator.cells.weight)
+
+
 def test_the_frozen_stem_stays_and_the_rest_learns(small_data: Path, tmp_path: Path) -> None:
     slices = data.load(small_data)
-    plan = replace(plans.tiny(epochs=4).fold, small_share=0.5, frozen=(9, 6), late_strength=plans.LIGHT)
+    plan = replace(plans.tiny(epochs=4).fold, small_share=0.5, frozen=(9, 6))
     everything = pools.build(slices, plan.recipe, tmp_path, "t", atlas=False)
     trainer = train.Trainer(plan, tmp_path / "run")
 
