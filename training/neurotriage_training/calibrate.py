@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from . import LABELS, NORMAL
 from .model import foreignness
@@ -30,26 +31,50 @@ class Thresholds:
     out_of_domain: float
 
 
-def negative_log_likelihood(logits: npt.NDArray[np.float32], labels: Ints, temperature: float) -> float:
+@dataclass(frozen=True)
+class Scaling:
+    """From logits to probabilities: an offset a class, then one temperature (Guo et al. 2017, without scales a class).
+
+    The offsets go into the exported network's output layer, so serving knows the temperature only.
+    """
+
+    temperature: float = 1.0
+    offsets: tuple[float, ...] = (0.0,) * len(LABELS)
+
+    def of(self, logits: npt.NDArray[np.float32]) -> Floats:
+        """Calibrated probabilities, a row a slice."""
+        return softmax(np.asarray(logits, np.float64).reshape(-1, len(LABELS)) + self.offsets, self.temperature)
+
+
+def negative_log_likelihood(logits: npt.NDArray[np.float32], labels: Ints, scaling: Scaling) -> float:
     """Mean over classes of the mean in the class, so that few normals count like many gliomas."""
-    chosen = softmax(logits, temperature)[np.arange(len(labels)), labels]
+    chosen = scaling.of(logits)[np.arange(len(labels)), labels]
     losses = -np.log(np.maximum(chosen, 1e-12))
     return float(np.mean([losses[labels == c].mean() for c in np.unique(labels)]))
 
 
-def fit_temperature(logits: npt.NDArray[np.float32], labels: Ints) -> float:
-    """The temperature of least loss, by golden-section search on its logarithm between 1/4 and 4."""
-    low, high = math.log(0.25), math.log(4.0)
-    ratio = (math.sqrt(5) - 1) / 2
-    for _ in range(60):
-        a, b = high - ratio * (high - low), low + ratio * (high - low)
-        at_a = negative_log_likelihood(logits, labels, math.exp(a))
-        at_b = negative_log_likelihood(logits, labels, math.exp(b))
-        if at_a < at_b:
-            high = b
-        else:
-            low = a
-    return math.exp((low + high) / 2)
+def fit_scaling(logits: npt.NDArray[np.float32], labels: Ints) -> Scaling:
+    """The temperature (between 1/4 and 4) and the offsets (of mean 0) of least loss."""
+    x, y = torch.from_numpy(np.asarray(logits, np.float64)), torch.from_numpy(labels)
+    present, counts = np.unique(labels, return_counts=True)
+    weight = torch.zeros(len(LABELS), dtype=torch.float64)
+    weight[present] = torch.from_numpy(1 / counts)
+    log_temperature = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    offsets = torch.zeros(len(LABELS), dtype=torch.float64, requires_grad=True)
+    search = torch.optim.LBFGS([log_temperature, offsets], max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        search.zero_grad()
+        cold = torch.exp(log_temperature.clamp(math.log(0.25), math.log(4.0)))
+        # Lightly held, since a class that is not there would let its offset run away.
+        found = F.cross_entropy((x + offsets) / cold, y, weight=weight) + 1e-4 * (offsets * offsets).sum()
+        found.backward()
+        return found
+
+    search.step(loss)
+    centred = offsets.detach() - offsets.detach().mean()
+    temperature = math.exp(min(math.log(4.0), max(math.log(0.25), float(log_temperature.detach()))))
+    return Scaling(temperature, tuple(float(v) for v in centred))
 
 
 def recall_threshold(scores: Floats, recall: float) -> float:

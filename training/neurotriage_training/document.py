@@ -299,7 +299,8 @@ def _training(model_card: dict[str, Any]) -> str:
     return f"""## Training
 
 {told} Then {training["epochs"]} epochs, {training["slices_seen"]} augmented slices; class weights 1.0, 1.0, 1.5, 1.0; running
-average of the weights; seed {training["seed"]}. Temperature {model_card["temperature"]:.3f}. Data digest `{training["data_digest"]}`, weights
+average of the weights; seed {training["seed"]}. Temperature {model_card["temperature"]:.3f}, after offsets to the logits of
+{", ".join(f"{value:+.2f} {name}" for name, value in training["offsets"].items())}, which stand in the output layer. Data digest `{training["data_digest"]}`, weights
 digest `{training["weights_digest"]}`. Versions: {versions}.
 
 {table(("source", "licence", "changes"), rows)}"""

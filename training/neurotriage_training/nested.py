@@ -26,13 +26,14 @@ class Fold:
     scores: tables.Scores
     studies: list[pooling.StandIn]
 
-    def slices(self, temperature: float) -> Floats:
-        return pooling.softmax(self.scores.logits, temperature)
+    def slices(self, scaling: calibrate.Scaling) -> Floats:
+        return scaling.of(self.scores.logits)
 
-    def pooled(self, temperature: float, rule: pooling.Pooling, studies: list[pooling.StandIn] | None = None) -> Floats:
-        away = self.scores.mirrored
-        mirrored = pooling.softmax(away, temperature) if len(away) else np.zeros((0, len(LABELS)))
-        return pooling.pooled(studies or self.studies, self.slices(temperature), mirrored, rule)
+    def pooled(
+        self, scaling: calibrate.Scaling, rule: pooling.Pooling, studies: list[pooling.StandIn] | None = None
+    ) -> Floats:
+        mirrored = scaling.of(self.scores.mirrored)
+        return pooling.pooled(studies or self.studies, self.slices(scaling), mirrored, rule)
 
     @property
     def study_labels(self) -> Ints:
@@ -42,11 +43,11 @@ class Fold:
 def calibrated(folds: Sequence[Fold]) -> release.Calibration:
     """Everything that the card chooses, from these folds together."""
     labels = np.concatenate([f.part.labels for f in folds])
-    temperature = calibrate.fit_temperature(np.concatenate([f.scores.logits for f in folds]), labels)
+    scaling = calibrate.fit_scaling(np.concatenate([f.scores.logits for f in folds]), labels)
     study_labels = np.concatenate([f.study_labels for f in folds])
-    rule = _rule(folds, temperature, study_labels)
-    slices = np.concatenate([f.slices(temperature) for f in folds])
-    studies = np.concatenate([f.pooled(temperature, rule) for f in folds])
+    rule = _rule(folds, scaling, study_labels)
+    slices = np.concatenate([f.slices(scaling) for f in folds])
+    studies = np.concatenate([f.pooled(scaling, rule) for f in folds])
     glioma = calibrate.GLIOMA
     thresholds = calibrate.Thresholds(
         glioma_review=calibrate.recall_threshold(studies[study_labels == glioma, glioma], release.GLIOMA_RECALL),
@@ -55,15 +56,15 @@ def calibrated(folds: Sequence[Fold]) -> release.Calibration:
         out_of_domain=float(np.quantile(np.concatenate([f.scores.ood for f in folds]), 0.995)),
     )
     quantiles = calibrate.conformal_quantiles(studies, study_labels, release.COVERAGE)
-    return release.Calibration(temperature, thresholds, quantiles, rule)
+    return release.Calibration(scaling, thresholds, quantiles, rule)
 
 
-def _rule(folds: Sequence[Fold], temperature: float, labels: Ints) -> pooling.Pooling:
+def _rule(folds: Sequence[Fold], scaling: calibrate.Scaling, labels: Ints) -> pooling.Pooling:
     """The pooling constants with the fewest other studies flagged at 98 % of glioma studies; ties: the first."""
     best, least = pooling.Pooling(), 2.0
     for smooth, fraction, least_slices in itertools.product((3, 1, 5, 7), (0.1, 0.05, 0.03, 0.2, 0.3), (3, 2, 5)):
         rule = pooling.Pooling(smooth=smooth, fraction=fraction, min_slices=least_slices)
-        p = np.concatenate([f.pooled(temperature, rule) for f in folds])[:, calibrate.GLIOMA]
+        p = np.concatenate([f.pooled(scaling, rule) for f in folds])[:, calibrate.GLIOMA]
         threshold = calibrate.recall_threshold(p[labels == calibrate.GLIOMA], release.GLIOMA_RECALL)
         flagged = float((p[labels != calibrate.GLIOMA] >= threshold).mean())
         if flagged < least:
@@ -85,7 +86,7 @@ def judged(folds: Sequence[Fold]) -> list[Judged]:
     made = []
     for fold in folds:
         chosen = calibrated([f for f in folds if f.number != fold.number])
-        made.append(Judged(fold, chosen, fold.slices(chosen.temperature), fold.pooled(chosen.temperature, chosen.rule)))
+        made.append(Judged(fold, chosen, fold.slices(chosen.scaling), fold.pooled(chosen.scaling, chosen.rule)))
     return made
 
 
@@ -131,8 +132,8 @@ def slice_figures(judgements: Sequence[Judged]) -> dict[str, Any]:
     flagged = np.concatenate([j.slices[:, glioma] >= j.chosen.thresholds.glioma_review_slice for j in judgements])
     is_glioma = labels == glioma
     sources = np.asarray([s.source for j in judgements for s in j.fold.part.slices])
-    away = np.concatenate([j.fold.scores.mirrored for j in judgements])
-    set_in = np.concatenate([j.fold.scores.set_in for j in judgements]).argmax(axis=1)
+    away = np.concatenate([j.chosen.scaling.of(j.fold.scores.mirrored) for j in judgements])
+    set_in = np.concatenate([j.chosen.scaling.of(j.fold.scores.set_in) for j in judgements]).argmax(axis=1)
     set_in_labels = np.concatenate([j.fold.part.set_in_labels for j in judgements])
 
     def share(hits: npt.NDArray[np.bool_], of: npt.NDArray[np.bool_]) -> Callable[[Ints], float]:
@@ -221,7 +222,7 @@ def _padded_by_all(judgements: Sequence[Judged]) -> dict[str, float]:
     hits, labels = [], []
     for j in judgements:
         studies = j.fold.part.stand_ins(one_patient=False)
-        p = j.fold.pooled(j.chosen.temperature, j.chosen.rule, studies)[:, calibrate.GLIOMA]
+        p = j.fold.pooled(j.chosen.scaling, j.chosen.rule, studies)[:, calibrate.GLIOMA]
         hits.append(p >= j.chosen.thresholds.glioma_review)
         labels += [s.label for s in studies]
     flagged, glioma = np.concatenate(hits), np.asarray(labels) == calibrate.GLIOMA

@@ -28,6 +28,9 @@ rest of that class, so that "normal" is not one collection's look."""
 GROWTHS = (0.0, 0.25)
 """Each slice is mirrored away twice: its box as drawn, and a larger one, since swelling reaches beyond the box."""
 
+TUMOURS = tuple({"glioma": 0.40, "meningioma": 0.32, "pituitary": 0.28}.get(name, 0.0) for name in LABELS)
+"""The mix of tumours in a batch: half-way from the data's (0.47, 0.23, 0.30) to one third each."""
+
 COLIN = Path("/usr/share/mricron/templates/ch2.nii.gz")
 """Colin27, one healthy head scanned 27 times; Debian package mricron-data."""
 
@@ -194,11 +197,17 @@ def _one(pools: Pools, name: str, random: np.random.Generator) -> Drawn:
             return made
         name = "tumour"
     pool = pools[name]
-    at = int(random.integers(len(pool)))
+    at = _tumour(pool, random) if name == "tumour" else int(random.integers(len(pool)))
     crop = pool.pixels[at]
     if name != "mirrored" and random.random() < 0.15:
         crop = _control(crop, pool.boxes[at], pools, random)
     return crop, int(pool.labels[at]), pool.boxes[at]
+
+
+def _tumour(pool: data.Crops, random: np.random.Generator) -> int:
+    label = random.choice(len(LABELS), p=TUMOURS)
+    rows = np.flatnonzero(pool.labels == label)
+    return int(rows[random.integers(len(rows))] if len(rows) else random.integers(len(pool)))
 
 
 def _set_in(pools: Pools, random: np.random.Generator) -> Drawn | None:

@@ -19,7 +19,7 @@ PLANES = ("sagittal", "coronal", "axial")
 def healthy(
     volume: volumes.Volume, content: bytes, chosen: Calibration, constants: recipe.Recipe, size: int
 ) -> dict[str, Any]:
-    """Each plane of a healthy volume as its own series."""
+    """Each plane of a healthy volume as its own series; `content` has the offsets in it."""
     opened = export.session(content)
     found: dict[str, Any] = {}
     for axis, plane in enumerate(PLANES):
@@ -27,7 +27,7 @@ def healthy(
         if len(x) == 0:
             continue
         results = export.run(opened, x)
-        p = pooling.softmax(results["logits"], chosen.temperature)
+        p = pooling.softmax(results["logits"], chosen.scaling.temperature)
         pooled = pooling.pool(p, chosen.rule)
         glioma = calibrate.GLIOMA
         found[plane] = {

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from . import LABELS, card, nested
+from . import LABELS, calibrate, nested
 
 BINS = 10
 
@@ -37,18 +33,8 @@ def told(what: str, p: npt.NDArray[np.float64], foreign: npt.NDArray[np.float64]
     }
 
 
-def of(folds: Sequence[nested.Fold], temperature: float) -> dict[str, Any]:
+def of(folds: Sequence[nested.Fold], scaling: calibrate.Scaling) -> dict[str, Any]:
     """The reference of a new model: its calibration slices, out of fold."""
-    p = np.concatenate([f.slices(temperature) for f in folds])
+    p = np.concatenate([f.slices(scaling) for f in folds])
     foreign = np.concatenate([f.scores.ood for f in folds]).astype(np.float64)
     return told("calibration slices, out of fold", p, foreign)
-
-
-def beside(model: Path, predictions: Path) -> str:
-    """The reference of a model whose card has none, from its calibration slices' predictions, as text for a file."""
-    with predictions.open(newline="") as handle:
-        rows = list(csv.DictReader(handle))
-    p = np.asarray([[float(row[f"p_{name}"]) for name in LABELS] for row in rows])
-    reference = told("calibration slices", p, np.asarray([float(row["ood"]) for row in rows]))
-    digest = "sha256:" + hashlib.sha256(model.read_bytes()).hexdigest()
-    return json.dumps(card.rounded({"digest": digest, "reference": reference}), indent=1) + "\n"

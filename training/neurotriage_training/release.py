@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 class Calibration:
     """Everything chosen on the calibration folds."""
 
-    temperature: float
+    scaling: calibrate.Scaling
     thresholds: calibrate.Thresholds
     quantiles: dict[str, float]
     rule: pooling.Pooling
@@ -52,6 +53,12 @@ def foreign_constants(
     return calibrate.fit_foreign(features_of(model, x))
 
 
+@torch.no_grad()
+def shift(model: SliceClassifier, offsets: Sequence[float]) -> None:
+    """Put the calibration's offsets into the output layer."""
+    model.output.bias += torch.tensor(offsets, dtype=model.output.bias.dtype)
+
+
 def folds(slices: list[data.Slice], wanted: tuple[int, ...]) -> list[data.Slice]:
     return [s for s in slices if s.fold in wanted]
 
@@ -62,7 +69,7 @@ def model_card(
     return card.build(
         plan.size,
         plan.recipe,
-        chosen.temperature,
+        chosen.scaling.temperature,
         chosen.rule,
         chosen.thresholds,
         chosen.quantiles,

@@ -136,15 +136,19 @@ def original_protocol(work: Work, weights: Path | None, seeds: Sequence[int] = o
         original.run(work.plan.original, work.slices, everything, seed, work.of_seed(seed), start)
 
 
-def sizes_of(work: Work) -> list[dict[str, Any]]:
-    """The figures by input size; measured once, then kept."""
+def sizes_of(work: Work, judgements: Sequence[nested.Judged]) -> list[dict[str, Any]]:
+    """The figures by input size, each network with its own offsets; measured once, then kept."""
     path = work.places.run / "cache" / f"sizes-{work.key}.json"
     if path.is_file():
         kept: list[dict[str, Any]] = json.loads(path.read_text())
         return kept
     say("input sizes")
     plan = work.plan.fold
-    networks = [(outoffold.network(work.of_fold(f), plan), release.folds(work.slices, (f,))) for f in work.folds]
+    networks = []
+    for one in judgements:
+        network = outoffold.network(work.of_fold(one.fold.number), plan)
+        release.shift(network, one.chosen.scaling.offsets)
+        networks.append((network, one.fold.part.slices))
     tried = sizes.SIZES if plan.size in sizes.SIZES else (plan.size, 2 * plan.size)
     found = sizes.measured(networks, plan.recipe, tried)
     path.write_text(json.dumps(found) + "\n")
@@ -175,23 +179,26 @@ def finish(work: Work) -> dict[str, Any]:
     evaluation: dict[str, Any] = {
         "out_of_fold": {"slices": nested.slice_figures(judgements), "studies": nested.study_figures(judgements)},
         "leakage": leaks(work),
-        "input_size": sizes_of(work),
+        "input_size": sizes_of(work, judgements),
         "original_protocol": original.together([work.of_seed(seed) for seed in original.SEEDS]),
     }
     chosen = nested.calibrated(folds)
     say("the shipped weights")
     model = outoffold.network(work.of_fold(outoffold.ALL), plan)
     foreign = release.foreign_constants(model, work.slices, plan.recipe, plan.size, plan.atlas)
+    digest = train.weights_digest(model)
+    release.shift(model, chosen.scaling.offsets)
     made, content = release.exported(model, foreign, plan.size)
     evaluation["these_weights"] = these_weights(work, folds, content, chosen)
     evaluation["these_weights"]["onnx_difference"] = export.agree(model, content, folds[0].part.x[:16])
-    evaluation["reference"] = references.of(folds, chosen.temperature)
-    record = release.training_record(plan, work.slices, train.weights_digest(model), PROTOCOL)
+    evaluation["reference"] = references.of(folds, chosen.scaling)
+    record = release.training_record(plan, work.slices, digest, PROTOCOL)
     record |= {
         "epochs": work.plan.epochs,
         "split": work.split,
         "slices_seen": work.plan.slices_seen,
         "start": work.plan.told(),
+        "offsets": dict(zip(LABELS, chosen.scaling.offsets)),
     }
     model_card = release.model_card(chosen, plan, record, card_evaluation(evaluation))
     final = export.finish(made, model_card)

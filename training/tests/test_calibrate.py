@@ -19,9 +19,22 @@ def drawn(temperature: float, count: int = 4000) -> tuple[np.ndarray, np.ndarray
 
 
 @pytest.mark.parametrize("true", [0.6, 1.0, 2.5])
-def test_temperature_is_found(true: float) -> None:
+def test_temperature_and_offsets_are_found(true: float) -> None:
     logits, labels = drawn(true)
-    assert calibrate.fit_temperature(logits, labels) == pytest.approx(true, rel=0.1)
+    offsets = np.asarray([0.8, -0.5, 0.1, -0.4], np.float32)
+    found = calibrate.fit_scaling(logits - offsets, labels)
+    assert found.temperature == pytest.approx(true, rel=0.1)
+    # The classes of `drawn` are equally frequent, so that weighing them changes nothing.
+    assert np.allclose(found.offsets, offsets, atol=0.15 * true)
+    assert calibrate.negative_log_likelihood(logits - offsets, labels, found) <= calibrate.negative_log_likelihood(
+        logits - offsets, labels, calibrate.Scaling(true)
+    )
+
+
+def test_offsets_of_absent_classes_stay_small() -> None:
+    logits, labels = drawn(1.0)
+    found = calibrate.fit_scaling(logits[labels < 3], labels[labels < 3])
+    assert np.abs(found.offsets).max() < 10
 
 
 def test_temperature_lowers_the_calibration_error() -> None:
