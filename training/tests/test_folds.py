@@ -9,7 +9,19 @@ import numpy as np
 import pytest
 import torch
 
-from neurotriage_training import LABELS, data, nested, outoffold, plans, pooling, pools, pretrain, tables, train
+from neurotriage_training import (
+    LABELS,
+    calibrate,
+    data,
+    nested,
+    outoffold,
+    plans,
+    pooling,
+    pools,
+    pretrain,
+    tables,
+    train,
+)
 
 
 def made(number: int, seed: int, sure: float) -> nested.Fold:
@@ -180,4 +192,4 @@ def test_pooling_takes_stand_ins_of_one_fold_only(folds: list[nested.Fold]) -> N
     fold = folds[0]
     for study in fold.studies:
         assert all(-len(fold.scores.mirrored) <= row < len(fold.part.slices) for row in study.rows)
-    assert fold.pooled(1.0, pooling.Pooling()).shape == (len(fold.studies), len(LABELS))
+    assert fold.pooled(calibrate.Scaling(), pooling.Pooling()).shape == (len(fold.studies), len(LABELS))
