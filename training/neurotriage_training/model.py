@@ -170,6 +170,16 @@ class SliceClassifier(nn.Module):
         return out
 
 
+@torch.no_grad()
+def follow(average: nn.Module, model: nn.Module, keep: float) -> None:
+    """Move a running average towards the model's weights; normalisation statistics follow along with them."""
+    for slow, fast in zip(average.state_dict().values(), model.state_dict().values()):
+        if slow.dtype.is_floating_point:
+            slow.mul_(keep).add_(fast, alpha=1 - keep)
+        else:
+            slow.copy_(fast)
+
+
 class Locator(nn.Module):
     """Training only: says of each cell of the stride-16 maps which tumour covers it, or none.
 

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from . import augment, machine, pools, recipe
-from .model import FEATURES, HIDDEN, SliceClassifier
+from .model import FEATURES, HIDDEN, SliceClassifier, follow
 
 SHARES = {"tumour": 0.6, "normal": 0.2, "atlas_head": 0.12, "atlas_brain": 0.08}
 
@@ -119,13 +119,14 @@ def teacher() -> Teacher:
 class Student:
     """The network, what translates its maps into the teacher's, and the optimiser over both."""
 
-    def __init__(self, plan: Plan, sees: Teacher) -> None:
+    def __init__(self, plan: Plan, sees: Teacher, device: str = "cpu") -> None:
         # One thread draws, augments and asks the teacher for the next step while the others learn this one.
         torch.set_num_threads(max(1, plan.threads - 1))
         torch.manual_seed(plan.seed)
-        self.plan, self.sees, self.bf16 = plan, sees, machine.bf16_pays("cpu")
-        self.model = SliceClassifier(0.0).to(memory_format=torch.channels_last)
-        self.average = SliceClassifier(0.0)
+        self.plan, self.sees, self.device = plan, sees, device
+        self.bf16 = machine.bf16_pays(device)
+        self.model = SliceClassifier(0.0).to(device=device, memory_format=torch.channels_last)
+        self.average = SliceClassifier(0.0).to(device)
         self.average.load_state_dict(self.model.state_dict())
         self.heads = nn.ModuleDict({str(layer): nn.Conv2d(ours, its, 1) for layer, (ours, its) in TAPS.items()})
         self.pooled = nn.Linear(HIDDEN, 1280)
@@ -134,7 +135,7 @@ class Student:
             {str(layer): nn.BatchNorm2d(its, affine=False, momentum=0.05) for layer, (_, its) in TAPS.items()}
         )
         self.pooled_norm = nn.BatchNorm1d(1280, affine=False, momentum=0.05)
-        self.extras = nn.ModuleList([self.heads, self.pooled, self.norms, self.pooled_norm])
+        self.extras = nn.ModuleList([self.heads, self.pooled, self.norms, self.pooled_norm]).to(device)
         self.learned = [*self.model.parameters(), *self.heads.parameters(), *self.pooled.parameters()]
         decayed = [p for p in self.learned if p.ndim > 1]
         plain = [p for p in self.learned if p.ndim <= 1]
@@ -154,19 +155,14 @@ class Student:
         x, targets = self.upcoming[1].result()
         if self.step + 1 < plan.steps:
             self.upcoming = self.step + 1, self.ahead.submit(self._lesson, drawn_from, self.step + 1)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bf16):
-            loss = self._difference(x, targets)
+        with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16, enabled=self.bf16):
+            loss = self._difference(x.to(self.device), [target.to(self.device) for target in targets])
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.learned, 5.0)
         self.optimiser.step()
         keep = min(plan.average, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for slow, fast in zip(self.average.state_dict().values(), self.model.state_dict().values()):
-                if slow.dtype.is_floating_point:
-                    slow.mul_(keep).add_(fast, alpha=1 - keep)
-                else:
-                    slow.copy_(fast)
+        follow(self.average, self.model, keep)
         self.step += 1
         return float(loss)
 
@@ -187,7 +183,7 @@ class Student:
 
     def _difference(self, x: Tensor, targets: list[Tensor]) -> Tensor:
         z = self.model.centred(x).contiguous(memory_format=torch.channels_last)
-        loss: Tensor = torch.zeros(())
+        loss: Tensor = torch.zeros((), device=x.device)
         wanted = dict(zip(TAPS, targets))
         for number, layer in enumerate(self.model.features):
             z = layer(z)
@@ -218,7 +214,7 @@ class Student:
     def restore(self, path: Path) -> None:
         if not path.is_file():
             return
-        state = torch.load(path, map_location="cpu", weights_only=False)
+        state = torch.load(path, map_location=self.device, weights_only=False)
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.extras.load_state_dict(state["extras"])
@@ -230,7 +226,7 @@ def run(plan: Plan, drawn_from: pools.Pools, path: Path, sees: Callable[[], Teac
     """Learn to the plan's end, storing every hundred steps; gives the checkpoint to start from."""
     if path.is_file() and torch.load(path, map_location="cpu", weights_only=False)["step"] >= plan.steps:
         return path
-    student = Student(plan, sees())
+    student = Student(plan, sees(), "cuda" if torch.cuda.is_available() else "cpu")
     student.restore(path)
     student.model.train()
     began, at = time.monotonic(), student.step

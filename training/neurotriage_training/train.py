@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from . import CLASS_WEIGHTS, LABELS, NORMAL, augment, calibrate, machine, pools, recipe
-from .model import Locator, SliceClassifier
+from .model import Locator, SliceClassifier, follow
 
 
 @dataclass(frozen=True)
@@ -151,18 +151,9 @@ class Trainer:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
         self.optimiser.step()
-        self._move_average(step)
+        # Slowly (quicker at first).
+        follow(self.average, self.model, min(plan.average, (1 + step) / (10 + step)))
         return logits.detach()
-
-    @torch.no_grad()
-    def _move_average(self, step: int) -> None:
-        """Weights follow slowly (quicker at first); the normalisation statistics follow along with them."""
-        keep = min(self.plan.average, (1 + step) / (10 + step))
-        for slow, fast in zip(self.average.state_dict().values(), self.model.state_dict().values()):
-            if slow.dtype.is_floating_point:
-                slow.mul_(keep).add_(fast, alpha=1 - keep)
-            else:
-                slow.copy_(fast)
 
     def store(self) -> None:
         """Write the checkpoint whole or not at all."""
