@@ -41,9 +41,15 @@ def only(everything: pools.Pools, slices: Sequence[data.Slice]) -> pools.Pools:
 
 
 def run(
-    plan: train.Plan, slices: Sequence[data.Slice], everything: pools.Pools, seed: int, folder: Path, start: Path | None
+    plan: train.Plan,
+    size: int,
+    slices: Sequence[data.Slice],
+    everything: pools.Pools,
+    seed: int,
+    folder: Path,
+    start: Path | None,
 ) -> dict[str, Any]:
-    """One network of one cycle under one split; what it says of the held-out slices is kept in the folder."""
+    """One network under one split; what it says of the held-out slices is kept in the folder."""
     path = folder / "figures.json"
     if path.is_file():
         kept: dict[str, Any] = json.loads(path.read_text())
@@ -52,7 +58,7 @@ def run(
     outoffold.fit(replace(plan, seed=plan.seed + 100 * seed), only(everything, drawn), folder, start)
     network = outoffold.network(folder, plan)
     test = [s for s in drawn if s.fold == TEST]
-    x = data.tensors((data.read_image(s.path) for s in test), plan.recipe, plan.size)
+    x = data.tensors((data.read_image(s.path) for s in test), plan.recipe, size)
     labels = np.asarray([s.label for s in test], np.int64)
     report = metrics.report(pooling.softmax(train.predict(network, torch.from_numpy(x))), labels)
     figures = {

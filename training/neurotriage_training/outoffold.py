@@ -64,10 +64,9 @@ def asked(
     model: SliceClassifier, plan: train.Plan, fold: int, slices: Sequence[data.Slice], part: tables.Part
 ) -> nested.Fold:
     """What the fold's network says of the fold; the out-of-domain constants come from its training slices."""
-    foreign = release.foreign_constants(
-        model, [s for s in slices if s.fold != fold], plan.recipe, plan.size, plan.atlas
-    )
-    _, content = release.exported(model, foreign, plan.size)
+    size, others = part.x.shape[-1], [s for s in slices if s.fold != fold]
+    foreign = release.foreign_constants(model, others, plan.recipe, size, plan.atlas)
+    _, content = release.exported(model, foreign, size)
     return nested.Fold(fold, part, tables.score(content, part), part.studies)
 
 

@@ -53,6 +53,8 @@ class Whole:
     half: train.Plan
     fold: train.Plan
     original: train.Plan
+    input_size: int
+    """Of the exported file, and of everything that is measured with it; networks take any."""
 
     @property
     def epochs(self) -> int:
@@ -64,7 +66,8 @@ class Whole:
 
     def changed(self, **settings: Any) -> Whole:
         """The same with these settings for every network."""
-        return Whole(self.start, *(replace(plan, **settings) for plan in (self.half, self.fold, self.original)))
+        plans = (replace(plan, **settings) for plan in (self.half, self.fold, self.original))
+        return Whole(self.start, *plans, self.input_size)
 
     def told(self) -> dict[str, Any] | None:
         return None if self.start is None else asdict(self.start)
@@ -120,6 +123,7 @@ SHIPPED = Whole(
         shares=(("tumour", 0.8), ("normal", 0.2)),
         light_share=1.0,
     ),
+    input_size=160,
 )
 """The model of PROTOCOL.md. The original protocol asks for nothing but its own slices, so its plan has no stand-ins."""
 
@@ -138,4 +142,4 @@ def tiny(size: int = 32, epochs: int = 2) -> Whole:
         restyled=0.5,
         light_share=0.5,
     )
-    return Whole(None, replace(fold, seed=11), fold, fold)
+    return Whole(None, replace(fold, seed=11), fold, fold, size)

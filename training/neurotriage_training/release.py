@@ -64,11 +64,11 @@ def folds(slices: list[data.Slice], wanted: tuple[int, ...]) -> list[data.Slice]
 
 
 def model_card(
-    chosen: Calibration, plan: train.Plan, training: dict[str, Any], evaluation: dict[str, Any]
+    chosen: Calibration, size: int, constants: recipe.Recipe, training: dict[str, Any], evaluation: dict[str, Any]
 ) -> dict[str, Any]:
     return card.build(
-        plan.size,
-        plan.recipe,
+        size,
+        constants,
         chosen.scaling.temperature,
         chosen.rule,
         chosen.thresholds,

@@ -79,10 +79,10 @@ class Work:
         return pools.build(self.slices, plan.recipe, self.places.run / "cache", self.key, plan.atlas)
 
     def part(self, fold: int) -> tables.Part:
-        plan, name = self.plan.fold, f"fold{fold}-{self.plan.fold.size}-{self.key}"
-        return tables.load_part(
-            self.places.run / "cache", release.folds(self.slices, (fold,)), plan.recipe, plan.size, name
-        )
+        size = self.plan.input_size
+        name = f"fold{fold}-{size}-{self.key}"
+        slices = release.folds(self.slices, (fold,))
+        return tables.load_part(self.places.run / "cache", slices, self.plan.fold.recipe, size, name)
 
     def of_fold(self, fold: int) -> Path:
         return self.places.run / (f"fold{fold}" if fold else "shipped")
@@ -133,7 +133,7 @@ def original_protocol(work: Work, weights: Path | None, seeds: Sequence[int] = o
     everything, start = work.everything(), begun(work, weights)
     for seed in seeds:
         say(f"original protocol, seed {seed}")
-        original.run(work.plan.original, work.slices, everything, seed, work.of_seed(seed), start)
+        original.run(work.plan.original, work.plan.input_size, work.slices, everything, seed, work.of_seed(seed), start)
 
 
 def sizes_of(work: Work, judgements: Sequence[nested.Judged]) -> list[dict[str, Any]]:
@@ -149,7 +149,8 @@ def sizes_of(work: Work, judgements: Sequence[nested.Judged]) -> list[dict[str, 
         network = outoffold.network(work.of_fold(one.fold.number), plan)
         release.shift(network, one.chosen.scaling.offsets)
         networks.append((network, one.fold.part.slices))
-    tried = sizes.SIZES if plan.size in sizes.SIZES else (plan.size, 2 * plan.size)
+    asked = work.plan.input_size
+    tried = sizes.SIZES if asked in sizes.SIZES else (asked, 2 * asked)
     found = sizes.measured(networks, plan.recipe, tried)
     path.write_text(json.dumps(found) + "\n")
     return found
@@ -159,7 +160,7 @@ def answers(work: Work) -> list[nested.Fold]:
     """What each fold's network says of its fold; asked once, then kept."""
     found = []
     for number in work.folds:
-        part, path = work.part(number), work.of_fold(number) / "answers.npz"
+        part, path = work.part(number), work.of_fold(number) / f"answers-{work.plan.input_size}.npz"
         fold = outoffold.stored(path, number, part)
         if fold is None:
             say(f"asking the network of fold {number}")
@@ -172,7 +173,7 @@ def answers(work: Work) -> list[nested.Fold]:
 
 def finish(work: Work) -> dict[str, Any]:
     """Figures out of fold, the shipped file with its card, results and the card in words."""
-    places, plan = work.places, work.plan.fold
+    places, plan, size = work.places, work.plan.fold, work.plan.input_size
     folds = answers(work)
     say("figures out of fold")
     judgements = nested.judged(folds)
@@ -185,10 +186,10 @@ def finish(work: Work) -> dict[str, Any]:
     chosen = nested.calibrated(folds)
     say("the shipped weights")
     model = outoffold.network(work.of_fold(outoffold.ALL), plan)
-    foreign = release.foreign_constants(model, work.slices, plan.recipe, plan.size, plan.atlas)
+    foreign = release.foreign_constants(model, work.slices, plan.recipe, size, plan.atlas)
     digest = train.weights_digest(model)
     release.shift(model, chosen.scaling.offsets)
-    made, content = release.exported(model, foreign, plan.size)
+    made, content = release.exported(model, foreign, size)
     evaluation["these_weights"] = these_weights(work, folds, content, chosen)
     evaluation["these_weights"]["onnx_difference"] = export.agree(model, content, folds[0].part.x[:16])
     evaluation["reference"] = references.of(folds, chosen.scaling)
@@ -200,7 +201,7 @@ def finish(work: Work) -> dict[str, Any]:
         "start": work.plan.told(),
         "offsets": dict(zip(LABELS, chosen.scaling.offsets)),
     }
-    model_card = release.model_card(chosen, plan, record, card_evaluation(evaluation))
+    model_card = release.model_card(chosen, size, plan.recipe, record, card_evaluation(evaluation))
     final = export.finish(made, model_card)
     export.write(places.model, final, model_card)
     results.write_predictions(places.results, judgements)
@@ -237,10 +238,10 @@ def these_weights(
     known = tables.Scores(logits, inside, none, none)
     bar = chosen.thresholds.out_of_domain
     found: dict[str, Any] = {
-        "foreign": probes.foreign(content, known, plan.recipe, plan.size, bar, list(places.foreign))
+        "foreign": probes.foreign(content, known, plan.recipe, work.plan.input_size, bar, list(places.foreign))
     }
     found["healthy"] = {
-        name: probes.healthy(volumes.read(path), content, chosen, plan.recipe, plan.size)
+        name: probes.healthy(volumes.read(path), content, chosen, plan.recipe, work.plan.input_size)
         for name, path in probes.healthy_volumes(places.data, places.healthy).items()
     }
     return found

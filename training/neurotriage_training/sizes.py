@@ -12,7 +12,7 @@ from . import data, export, metrics, pooling, release
 from .model import SliceClassifier
 from .recipe import Recipe
 
-SIZES = (128, 160, 192, 224)
+SIZES = (128, 144, 160, 192)
 
 
 def measured(
