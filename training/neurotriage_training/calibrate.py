@@ -53,15 +53,16 @@ def negative_log_likelihood(logits: npt.NDArray[np.float32], labels: Ints, scali
     return float(np.mean([losses[labels == c].mean() for c in np.unique(labels)]))
 
 
-def fit_scaling(logits: npt.NDArray[np.float32], labels: Ints) -> Scaling:
-    """The temperature (between 1/4 and 4) and the offsets (of mean 0) of least loss."""
+def fit_scaling(logits: npt.NDArray[np.float32], labels: Ints, with_offsets: bool = True) -> Scaling:
+    """The temperature (between 1/4 and 4) and the offsets (of mean 0, or none) of least loss."""
     x, y = torch.from_numpy(np.asarray(logits, np.float64)), torch.from_numpy(labels)
     present, counts = np.unique(labels, return_counts=True)
     weight = torch.zeros(len(LABELS), dtype=torch.float64)
     weight[present] = torch.from_numpy(1 / counts)
     log_temperature = torch.zeros((), dtype=torch.float64, requires_grad=True)
-    offsets = torch.zeros(len(LABELS), dtype=torch.float64, requires_grad=True)
-    search = torch.optim.LBFGS([log_temperature, offsets], max_iter=100, line_search_fn="strong_wolfe")
+    offsets = torch.zeros(len(LABELS), dtype=torch.float64, requires_grad=with_offsets)
+    fitted = [log_temperature, offsets] if with_offsets else [log_temperature]
+    search = torch.optim.LBFGS(fitted, max_iter=100, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         search.zero_grad()

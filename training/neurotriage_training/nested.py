@@ -40,10 +40,10 @@ class Fold:
         return np.asarray([s.label for s in self.studies], np.int64)
 
 
-def calibrated(folds: Sequence[Fold]) -> release.Calibration:
-    """Everything that the card chooses, from these folds together."""
+def calibrated(folds: Sequence[Fold], with_offsets: bool = True) -> release.Calibration:
+    """Everything that the card chooses, from these folds together; offsets need a network that can take them over."""
     labels = np.concatenate([f.part.labels for f in folds])
-    scaling = calibrate.fit_scaling(np.concatenate([f.scores.logits for f in folds]), labels)
+    scaling = calibrate.fit_scaling(np.concatenate([f.scores.logits for f in folds]), labels, with_offsets)
     study_labels = np.concatenate([f.study_labels for f in folds])
     rule = _rule(folds, scaling, study_labels)
     slices = np.concatenate([f.slices(scaling) for f in folds])

@@ -66,8 +66,8 @@ class Whole:
 
     def changed(self, **settings: Any) -> Whole:
         """The same with these settings for every network."""
-        plans = (replace(plan, **settings) for plan in (self.half, self.fold, self.original))
-        return Whole(self.start, *plans, self.input_size)
+        networks = {name: replace(getattr(self, name), **settings) for name in ("half", "fold", "original")}
+        return replace(self, **networks)
 
     def told(self) -> dict[str, Any] | None:
         return None if self.start is None else asdict(self.start)

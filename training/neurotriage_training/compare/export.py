@@ -63,7 +63,7 @@ def row_card(
     made = card.build(
         size,
         recipe.Recipe(),
-        chosen.temperature,
+        chosen.scaling.temperature,
         chosen.rule,
         chosen.thresholds,
         chosen.quantiles,
@@ -98,7 +98,7 @@ def export(row: Row, shelf: Shelf, places: store.Places, folder: Path) -> Path:
     training = {key: figures[key] for key in ("row", "weights", "seed", "epochs", "data_digest", "versions")}
     training |= {"sources": list(card.SOURCES[:3])}
     evaluation = {"fold": TEST_FOLD, "macro_recall": figures["macro_recall"], "recall": figures["recall"]}
-    model_card = row_card(row, size, nested.calibrated([scored]), training, evaluation)
+    model_card = row_card(row, size, nested.calibrated([scored], with_offsets=False), training, evaluation)
     shipped.write(folder, shipped.finish(made, model_card), model_card)
     return folder / "model.onnx"
 
@@ -121,5 +121,5 @@ def untrained(row: Row, net: network.Network, size: int) -> bytes:
     made = graph(net, calibrate.fit_foreign(network.early(net, x)), size)
     checked(net, made, x[:2])
     thresholds = calibrate.Thresholds(0.5, 0.5, 1.0, 1e6)
-    nothing = release.Calibration(1.0, thresholds, dict.fromkeys(LABELS, 1.0), pooling.Pooling())
+    nothing = release.Calibration(calibrate.Scaling(), thresholds, dict.fromkeys(LABELS, 1.0), pooling.Pooling())
     return shipped.finish(made, row_card(row, size, nothing, {"row": row.name, "weights": "untrained"}, {}))
