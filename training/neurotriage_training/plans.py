@@ -123,7 +123,7 @@ SHIPPED = Whole(
         shares=(("tumour", 0.8), ("normal", 0.2)),
         light_share=1.0,
     ),
-    input_size=160,
+    input_size=144,
 )
 """The model of PROTOCOL.md. The original protocol asks for nothing but its own slices, so its plan has no stand-ins."""
 

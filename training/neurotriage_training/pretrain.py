@@ -15,7 +15,7 @@ import time
 import warnings
 from collections.abc import Callable
 from concurrent import futures
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +201,7 @@ class Student:
 
     def store(self, path: Path) -> None:
         state: dict[str, Any] = {
+            "plan": asdict(self.plan),
             "step": self.step,
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
@@ -214,7 +215,7 @@ class Student:
     def restore(self, path: Path) -> None:
         if not path.is_file():
             return
-        state = torch.load(path, map_location=self.device, weights_only=False)
+        state = read(path, self.plan, self.device)
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.extras.load_state_dict(state["extras"])
@@ -222,9 +223,20 @@ class Student:
         self.step = state["step"]
 
 
+def read(path: Path, plan: Plan, device: str = "cpu") -> dict[str, Any]:
+    """What `store` kept. A start of another plan is an error, not a start."""
+    # Loads pickled data: only files of one's own. PyTorch 1.13 cannot read floats with weights_only.
+    state: dict[str, Any] = torch.load(path, map_location=device, weights_only=False)
+    if state["plan"] != asdict(plan):
+        raise ValueError(
+            f"{path} belongs to another plan; choose another --run folder, remove it, or name it by --weights"
+        )
+    return state
+
+
 def run(plan: Plan, drawn_from: pools.Pools, path: Path, sees: Callable[[], Teacher] = teacher) -> Path:
     """Learn to the plan's end, storing every hundred steps; gives the checkpoint to start from."""
-    if path.is_file() and torch.load(path, map_location="cpu", weights_only=False)["step"] >= plan.steps:
+    if path.is_file() and read(path, plan)["step"] >= plan.steps:
         return path
     student = Student(plan, sees(), "cuda" if torch.cuda.is_available() else "cpu")
     student.restore(path)

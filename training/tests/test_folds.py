@@ -119,6 +119,10 @@ def test_start_without_labels_learns_resumes_and_is_taken_over(small_data: Path,
     assert [resumed.learn(everything) for _ in range(6)] == losses[6:]
     resumed.store(tmp_path / "start.pt")
 
+    assert pretrain.run(plan, everything, tmp_path / "start.pt", lambda: colours) == tmp_path / "start.pt"
+    with pytest.raises(ValueError, match="another plan"):
+        pretrain.run(replace(plan, steps=24), everything, tmp_path / "start.pt", lambda: colours)
+
     fold = train.Trainer(plans.tiny().fold, tmp_path / "run")
     drawn = fold.model.output.weight.clone()
     outoffold.begin(fold, tmp_path / "start.pt")
