@@ -1,4 +1,4 @@
-"""Out-of-fold figures: what is chosen on four folds is reported on the fifth (PROTOCOL.md)."""
+"""Out-of-fold figures: what is chosen on four folds is reported on the fifth (PROTOCOL-SECOND.md)."""
 
 from __future__ import annotations
 

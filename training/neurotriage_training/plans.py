@@ -125,7 +125,7 @@ SHIPPED = Whole(
     ),
     input_size=144,
 )
-"""The model of PROTOCOL.md. The original protocol asks for nothing but its own slices, so its plan has no stand-ins."""
+"""The model of PROTOCOL-SECOND.md. The original protocol asks for its own slices only: its plan has no stand-ins."""
 
 
 def tiny(size: int = 32, epochs: int = 2) -> Whole:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from . import LABELS, calibrate, nested
+from . import LABELS, calibrate, card, nested
 
 BINS = 10
 
@@ -38,3 +42,13 @@ def of(folds: Sequence[nested.Fold], scaling: calibrate.Scaling) -> dict[str, An
     p = np.concatenate([f.slices(scaling) for f in folds])
     foreign = np.concatenate([f.scores.ood for f in folds]).astype(np.float64)
     return told("calibration slices, out of fold", p, foreign)
+
+
+def beside(model: Path, predictions: Path) -> str:
+    """The reference of a model whose card has none, from its calibration slices' predictions, as text for a file."""
+    with predictions.open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    p = np.asarray([[float(row[f"p_{name}"]) for name in LABELS] for row in rows])
+    reference = told("calibration slices", p, np.asarray([float(row["ood"]) for row in rows]))
+    digest = "sha256:" + hashlib.sha256(model.read_bytes()).hexdigest()
+    return json.dumps(card.rounded({"digest": digest, "reference": reference}), indent=1) + "\n"

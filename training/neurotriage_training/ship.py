@@ -34,7 +34,7 @@ from . import (
 from . import reference as references
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PROTOCOL = "training/PROTOCOL.md"
+PROTOCOL = "training/PROTOCOL-SECOND.md"
 
 
 @dataclass(frozen=True)
