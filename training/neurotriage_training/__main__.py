@@ -71,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _whole(arguments: argparse.Namespace) -> plans.Whole:
-    whole = plans.tiny() if arguments.tiny else plans.SHIPPED
+    whole = plans.tiny() if arguments.tiny else plans.SECOND
     return whole.changed(threads=arguments.threads, atlas=whole.fold.atlas and not arguments.without_atlas)
 
 

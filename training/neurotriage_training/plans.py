@@ -102,7 +102,7 @@ _NETWORK = train.Plan(
     light_share=0.6,
 )
 
-SHIPPED = Whole(
+SECOND = Whole(
     start=pretrain.Plan(strength=MILD),
     half=replace(
         _NETWORK,
