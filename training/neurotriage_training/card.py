@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 from dataclasses import asdict
 from typing import Any
@@ -138,9 +139,9 @@ def compact(value: dict[str, Any]) -> str:
 
 
 def rounded(value: Any, digits: int = 6) -> Any:
-    """Floats to six significant decimals, so that cards differ only where something differs."""
+    """Floats to six decimals, so that cards differ only where something differs; what is not measured (NaN) is null."""
     if isinstance(value, float):
-        return round(value, digits)
+        return round(value, digits) if math.isfinite(value) else None
     if isinstance(value, dict):
         return {key: rounded(item, digits) for key, item in value.items()}
     if isinstance(value, list | tuple):

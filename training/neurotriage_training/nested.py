@@ -100,7 +100,9 @@ def patients(fold: Fold) -> Ints:
 
 
 def bootstrap(group: Ints, of: Callable[[Ints], float], seed: int = 11, draws: int = DRAWS) -> dict[str, float]:
-    """A figure over all rows, with its 95 % percentile interval over drawn groups."""
+    """A figure over all rows, with its 95 % percentile interval over drawn groups; NaN where there is nothing."""
+    if len(group) == 0:
+        return dict.fromkeys(("mean", "low", "high"), float("nan"))
     random = np.random.default_rng(seed)
     members = [np.flatnonzero(group == g) for g in np.unique(group)]
     values = []
@@ -154,11 +156,11 @@ def slice_figures(judgements: Sequence[Judged]) -> dict[str, Any]:
             for j in judgements
         },
         "accuracy_by_source": {n: float((predicted == labels)[sources == n].mean()) for n in np.unique(sources)},
-        "mirrored_away": {"slices": len(away), "called_normal": float((away.argmax(axis=1) == NORMAL).mean())},
+        "mirrored_away": {"slices": len(away), "called_normal": mean_of(away.argmax(axis=1) == NORMAL)},
         "set_in": {
             "slices": len(set_in),
-            "called_tumour": float((set_in != NORMAL).mean()),
-            "called_right_tumour": float((set_in == set_in_labels).mean()),
+            "called_tumour": mean_of(set_in != NORMAL),
+            "called_right_tumour": mean_of(set_in == set_in_labels),
         },
         "roc": {name: roc(p[:, i], labels == i) for i, name in enumerate(LABELS)},
     }
@@ -174,6 +176,11 @@ def roc(score: Floats, positive: npt.NDArray[np.bool_]) -> dict[str, Any]:
         "area": calibrate.auroc(score[~positive], score[positive]),
         "true_positive": [float(v) for v in np.interp(at, np.concatenate([[0], false]), np.concatenate([[0], true]))],
     }
+
+
+def mean_of(hits: npt.NDArray[Any]) -> float:
+    """The share that is true; NaN of nothing, as where class folders give no runs of slices to make studies of."""
+    return float(hits.mean()) if len(hits) else float("nan")
 
 
 def study_figures(judgements: Sequence[Judged]) -> dict[str, Any]:
@@ -196,12 +203,12 @@ def study_figures(judgements: Sequence[Judged]) -> dict[str, Any]:
         "glioma_flagged": share(flagged, glioma),
         "others_flagged": share(flagged, ~glioma),
         "others_flagged_by_class": {
-            name: float(flagged[labels == i].mean()) for i, name in enumerate(LABELS) if i != calibrate.GLIOMA
+            name: mean_of(flagged[labels == i]) for i, name in enumerate(LABELS) if i != calibrate.GLIOMA
         },
         "tumours_not_flagged": share(clear, labels != NORMAL),
         "normals_cleared": share(clear, labels == NORMAL),
-        "argmax_recall": {n: float((p.argmax(1) == i)[labels == i].mean()) for i, n in enumerate(LABELS)},
-        "conformal_coverage": {n: float(covered[labels == i].mean()) for i, n in enumerate(LABELS)},
+        "argmax_recall": {n: mean_of((p.argmax(1) == i)[labels == i]) for i, n in enumerate(LABELS)},
+        "conformal_coverage": {n: mean_of(covered[labels == i]) for i, n in enumerate(LABELS)},
         "mean_set_size": float(np.mean([len(s) for s in sets])),
         "padding_of_all_patients": _padded_by_all(judgements),
         "thresholds": {str(j.fold.number): j.chosen.thresholds.glioma_review for j in judgements},
@@ -209,8 +216,8 @@ def study_figures(judgements: Sequence[Judged]) -> dict[str, Any]:
         "sweep": [
             {
                 "threshold": round(float(t), 3),
-                "glioma_flagged": float((p[glioma, calibrate.GLIOMA] >= t).mean()),
-                "others_flagged": float((p[~glioma, calibrate.GLIOMA] >= t).mean()),
+                "glioma_flagged": mean_of(p[glioma, calibrate.GLIOMA] >= t),
+                "others_flagged": mean_of(p[~glioma, calibrate.GLIOMA] >= t),
             }
             for t in np.linspace(0, 1, 101)
         ],
@@ -226,4 +233,4 @@ def _padded_by_all(judgements: Sequence[Judged]) -> dict[str, float]:
         hits.append(p >= j.chosen.thresholds.glioma_review)
         labels += [s.label for s in studies]
     flagged, glioma = np.concatenate(hits), np.asarray(labels) == calibrate.GLIOMA
-    return {"glioma_flagged": float(flagged[glioma].mean()), "others_flagged": float(flagged[~glioma].mean())}
+    return {"glioma_flagged": mean_of(flagged[glioma]), "others_flagged": mean_of(flagged[~glioma])}

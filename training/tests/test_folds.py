@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 from neurotriage_training import (
     LABELS,
     calibrate,
+    card,
     data,
     nested,
     outoffold,
@@ -134,6 +136,19 @@ def test_start_of_another_network_is_refused(tmp_path: Path) -> None:
     torch.save({"average": {"stem": torch.zeros(1)}}, tmp_path / "other.pt")
     with pytest.raises(ValueError, match="another network"):
         outoffold.begin(train.Trainer(plans.tiny().fold, tmp_path / "run"), tmp_path / "other.pt")
+
+
+def test_slices_without_runs_have_no_studies_of_tumours_and_say_so(folds: list[nested.Fold]) -> None:
+    """Class folders number nothing, so nothing stands for a patient's run of slices."""
+    unnumbered = []
+    for fold in folds:
+        part = replace(fold.part, slices=[replace(s, order=0) for s in fold.part.slices])
+        unnumbered.append(nested.Fold(fold.number, part, fold.scores, part.studies))
+    figures = nested.study_figures(nested.judged(unnumbered))
+    assert figures["studies"]["glioma"] == 0 < figures["studies"]["normal"]
+    written = json.loads(json.dumps(card.rounded(figures), allow_nan=False))
+    assert written["glioma_flagged"] == {"mean": None, "low": None, "high": None}
+    assert written["others_flagged"]["mean"] is not None
 
 
 def test_every_fold_begins_from_the_half_without_it() -> None:
