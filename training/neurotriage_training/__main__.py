@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from . import plans
+from . import machine, plans, similar
 from .compare import cli as comparison
 
 
@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
         )
         one.add_argument(
             "--split",
-            choices=("patient", "similarity", "random"),
+            choices=similar.SPLITS,
             help="folds: patient, as the manifest gives them (the default with one); similarity, look-alikes together "
             "(the default without); random, which leaks patients",
         )
@@ -76,9 +76,7 @@ def _whole(arguments: argparse.Namespace) -> plans.Whole:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from . import data, machine, original, pools, ship, similar
-
-    machine.keep_memory()
+    from . import data, original, pools, ship
 
     places = ship.Places(
         arguments.data,
@@ -109,6 +107,7 @@ def _train(arguments: argparse.Namespace) -> int:
 def main(argv: list[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     arguments = parser().parse_args(words)
+    machine.keep_memory()
     if arguments.command == "compare":
         return comparison.main(arguments, words[1:])
     if arguments.command in {"ship", "train", "original", "export"}:

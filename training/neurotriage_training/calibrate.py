@@ -43,18 +43,14 @@ class Scaling:
 
     def of(self, logits: npt.NDArray[np.float32]) -> Floats:
         """Calibrated probabilities, a row a slice."""
-        return softmax(np.asarray(logits, np.float64).reshape(-1, len(LABELS)) + self.offsets, self.temperature)
-
-
-def negative_log_likelihood(logits: npt.NDArray[np.float32], labels: Ints, scaling: Scaling) -> float:
-    """Mean over classes of the mean in the class, so that few normals count like many gliomas."""
-    chosen = scaling.of(logits)[np.arange(len(labels)), labels]
-    losses = -np.log(np.maximum(chosen, 1e-12))
-    return float(np.mean([losses[labels == c].mean() for c in np.unique(labels)]))
+        return softmax(np.asarray(logits, np.float64) + self.offsets, self.temperature)
 
 
 def fit_scaling(logits: npt.NDArray[np.float32], labels: Ints, with_offsets: bool = True) -> Scaling:
-    """The temperature (between 1/4 and 4) and the offsets (of mean 0, or none) of least loss."""
+    """The temperature (between 1/4 and 4) and the offsets (of mean 0, or none) of least loss.
+
+    The loss is the mean over classes of the mean in the class, so that few normals count like many gliomas.
+    """
     x, y = torch.from_numpy(np.asarray(logits, np.float64)), torch.from_numpy(labels)
     present, counts = np.unique(labels, return_counts=True)
     weight = torch.zeros(len(LABELS), dtype=torch.float64)
@@ -64,18 +60,19 @@ def fit_scaling(logits: npt.NDArray[np.float32], labels: Ints, with_offsets: boo
     fitted = [log_temperature, offsets] if with_offsets else [log_temperature]
     search = torch.optim.LBFGS(fitted, max_iter=100, line_search_fn="strong_wolfe")
 
+    def temperature() -> Tensor:
+        return torch.exp(log_temperature.clamp(math.log(0.25), math.log(4.0)))
+
     def loss() -> Tensor:
         search.zero_grad()
-        cold = torch.exp(log_temperature.clamp(math.log(0.25), math.log(4.0)))
         # Lightly held, since a class that is not there would let its offset run away.
-        found = F.cross_entropy((x + offsets) / cold, y, weight=weight) + 1e-4 * (offsets * offsets).sum()
+        found = F.cross_entropy((x + offsets) / temperature(), y, weight=weight) + 1e-4 * (offsets * offsets).sum()
         found.backward()
         return found
 
     search.step(loss)
     centred = offsets.detach() - offsets.detach().mean()
-    temperature = math.exp(min(math.log(4.0), max(math.log(0.25), float(log_temperature.detach()))))
-    return Scaling(temperature, tuple(float(v) for v in centred))
+    return Scaling(float(temperature().detach()), tuple(float(v) for v in centred))
 
 
 def recall_threshold(scores: Floats, recall: float) -> float:

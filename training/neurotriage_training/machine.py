@@ -11,6 +11,11 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # M_… of malloc.h
 _WITH_BF16 = {"avx512_bf16", "amx_bf16"}
 
 
+def device() -> str:
+    """CUDA where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def keep_memory() -> bool:
     """Ask glibc to keep freed memory; False where the C library is another.
 

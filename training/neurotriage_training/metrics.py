@@ -38,3 +38,8 @@ def report(probabilities: Floats, labels: Ints) -> dict[str, Any]:
     }
     rows["accuracy"] = float((chosen == labels).mean())
     return rows
+
+
+def share(hits: npt.NDArray[np.bool_]) -> float | None:
+    """The share that is true; None of nothing, as where class folders give no runs of slices to make studies of."""
+    return float(hits.mean()) if len(hits) else None

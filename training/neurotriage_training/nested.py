@@ -156,11 +156,11 @@ def slice_figures(judgements: Sequence[Judged]) -> dict[str, Any]:
             for j in judgements
         },
         "accuracy_by_source": {n: float((predicted == labels)[sources == n].mean()) for n in np.unique(sources)},
-        "mirrored_away": {"slices": len(away), "called_normal": mean_of(away.argmax(axis=1) == NORMAL)},
+        "mirrored_away": {"slices": len(away), "called_normal": calibrate.normal_share(away)},
         "set_in": {
             "slices": len(set_in),
-            "called_tumour": mean_of(set_in != NORMAL),
-            "called_right_tumour": mean_of(set_in == set_in_labels),
+            "called_tumour": metrics.share(set_in != NORMAL),
+            "called_right_tumour": metrics.share(set_in == set_in_labels),
         },
         "roc": {name: roc(p[:, i], labels == i) for i, name in enumerate(LABELS)},
     }
@@ -176,11 +176,6 @@ def roc(score: Floats, positive: npt.NDArray[np.bool_]) -> dict[str, Any]:
         "area": calibrate.auroc(score[~positive], score[positive]),
         "true_positive": [float(v) for v in np.interp(at, np.concatenate([[0], false]), np.concatenate([[0], true]))],
     }
-
-
-def mean_of(hits: npt.NDArray[Any]) -> float:
-    """The share that is true; NaN of nothing, as where class folders give no runs of slices to make studies of."""
-    return float(hits.mean()) if len(hits) else float("nan")
 
 
 def study_figures(judgements: Sequence[Judged]) -> dict[str, Any]:
@@ -203,12 +198,12 @@ def study_figures(judgements: Sequence[Judged]) -> dict[str, Any]:
         "glioma_flagged": share(flagged, glioma),
         "others_flagged": share(flagged, ~glioma),
         "others_flagged_by_class": {
-            name: mean_of(flagged[labels == i]) for i, name in enumerate(LABELS) if i != calibrate.GLIOMA
+            name: metrics.share(flagged[labels == i]) for i, name in enumerate(LABELS) if i != calibrate.GLIOMA
         },
         "tumours_not_flagged": share(clear, labels != NORMAL),
         "normals_cleared": share(clear, labels == NORMAL),
-        "argmax_recall": {n: mean_of((p.argmax(1) == i)[labels == i]) for i, n in enumerate(LABELS)},
-        "conformal_coverage": {n: mean_of(covered[labels == i]) for i, n in enumerate(LABELS)},
+        "argmax_recall": {n: metrics.share((p.argmax(1) == i)[labels == i]) for i, n in enumerate(LABELS)},
+        "conformal_coverage": {n: metrics.share(covered[labels == i]) for i, n in enumerate(LABELS)},
         "mean_set_size": float(np.mean([len(s) for s in sets])),
         "padding_of_all_patients": _padded_by_all(judgements),
         "thresholds": {str(j.fold.number): j.chosen.thresholds.glioma_review for j in judgements},
@@ -216,15 +211,15 @@ def study_figures(judgements: Sequence[Judged]) -> dict[str, Any]:
         "sweep": [
             {
                 "threshold": round(float(t), 3),
-                "glioma_flagged": mean_of(p[glioma, calibrate.GLIOMA] >= t),
-                "others_flagged": mean_of(p[~glioma, calibrate.GLIOMA] >= t),
+                "glioma_flagged": metrics.share(p[glioma, calibrate.GLIOMA] >= t),
+                "others_flagged": metrics.share(p[~glioma, calibrate.GLIOMA] >= t),
             }
             for t in np.linspace(0, 1, 101)
         ],
     }
 
 
-def _padded_by_all(judgements: Sequence[Judged]) -> dict[str, float]:
+def _padded_by_all(judgements: Sequence[Judged]) -> dict[str, float | None]:
     """The same rules and thresholds on the first model's kind of stand-in, whose padding mixes patients and classes."""
     hits, labels = [], []
     for j in judgements:
@@ -233,4 +228,4 @@ def _padded_by_all(judgements: Sequence[Judged]) -> dict[str, float]:
         hits.append(p >= j.chosen.thresholds.glioma_review)
         labels += [s.label for s in studies]
     flagged, glioma = np.concatenate(hits), np.asarray(labels) == calibrate.GLIOMA
-    return {"glioma_flagged": mean_of(flagged[glioma]), "others_flagged": mean_of(flagged[~glioma])}
+    return {"glioma_flagged": metrics.share(flagged[glioma]), "others_flagged": metrics.share(flagged[~glioma])}

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import data, nested, pools, release, tables, train
+from . import data, machine, nested, pools, release, tables, train
 from .model import SliceClassifier
 
 ALL = 0
@@ -39,7 +39,7 @@ def without(everything: pools.Pools, slices: Sequence[data.Slice], left_out: Con
 
 def fit(plan: train.Plan, drawn_from: pools.Pools, run: Path, start: Path | None) -> None:
     """Train a network to its plan's end; what is done is not repeated."""
-    trainer = train.Trainer(plan, run, "cuda" if torch.cuda.is_available() else "cpu")
+    trainer = train.Trainer(plan, run, machine.device())
     if not trainer.restore() and start is not None:
         begin(trainer, start)
     train.fit(trainer, drawn_from)

@@ -142,7 +142,7 @@ class Student:
         groups = [{"params": decayed, "weight_decay": plan.decay}, {"params": plain, "weight_decay": 0.0}]
         self.optimiser = torch.optim.AdamW(groups, lr=plan.rate)
         self.ahead = futures.ThreadPoolExecutor(1)
-        self.upcoming: tuple[int, futures.Future[tuple[Tensor, list[Tensor]]]] | None = None
+        self.upcoming: futures.Future[tuple[Tensor, list[Tensor]]] | None = None
         self.step = 0
 
     def learn(self, drawn_from: pools.Pools) -> float:
@@ -150,11 +150,10 @@ class Student:
         plan = self.plan
         for group in self.optimiser.param_groups:
             group["lr"] = plan.rate_at(self.step)
-        if self.upcoming is None or self.upcoming[0] != self.step:
-            self.upcoming = self.step, self.ahead.submit(self._lesson, drawn_from, self.step)
-        x, targets = self.upcoming[1].result()
-        if self.step + 1 < plan.steps:
-            self.upcoming = self.step + 1, self.ahead.submit(self._lesson, drawn_from, self.step + 1)
+        now = self.upcoming or self.ahead.submit(self._lesson, drawn_from, self.step)
+        x, targets = now.result()
+        more = self.step + 1 < plan.steps
+        self.upcoming = self.ahead.submit(self._lesson, drawn_from, self.step + 1) if more else None
         with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16, enabled=self.bf16):
             loss = self._difference(x.to(self.device), [target.to(self.device) for target in targets])
         self.optimiser.zero_grad(set_to_none=True)
@@ -220,7 +219,7 @@ class Student:
         self.average.load_state_dict(state["average"])
         self.extras.load_state_dict(state["extras"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.step = state["step"]
+        self.step, self.upcoming = state["step"], None
 
 
 def read(path: Path, plan: Plan, device: str = "cpu") -> dict[str, Any]:
@@ -238,7 +237,7 @@ def run(plan: Plan, drawn_from: pools.Pools, path: Path, sees: Callable[[], Teac
     """Learn to the plan's end, storing every hundred steps; gives the checkpoint to start from."""
     if path.is_file() and read(path, plan)["step"] >= plan.steps:
         return path
-    student = Student(plan, sees(), "cuda" if torch.cuda.is_available() else "cpu")
+    student = Student(plan, sees(), machine.device())
     student.restore(path)
     student.model.train()
     began, at = time.monotonic(), student.step

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import machine
 from . import rows, store
 from .rows import PROTOCOLS, SEEDS
 
@@ -124,16 +125,11 @@ def _do(step: str, arguments: argparse.Namespace, given: Sequence[str]) -> int:
 
 def setting(arguments: argparse.Namespace) -> Setting:
     """What the rows are run with, on this machine."""
-    import torch
-
-    from .. import machine
     from . import runner
     from .backbones import Source
     from .learner import Budget, Machine
 
-    machine.keep_memory()
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = machine.device()
     return runner.Setting(
         arguments.size or (128 if device == "cuda" else 112),
         Budget(arguments.minutes, arguments.epochs),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .. import LABELS, NORMAL, calibrate, card, metrics, pooling
+from .. import LABELS, NORMAL, calibrate, card, metrics, pooling, ship
 from . import network, store
 from .backbones import BACKBONES, OURS, Source
 from .feed import Feed
@@ -132,13 +132,9 @@ def asked(
     if run.protocol == "patient":
         probes = shelf.probes(frame, size)
         away, set_in = network.predict(net, probes.mirrored), network.predict(net, probes.set_in)
-        figures["mirrored_away"] = {"slices": len(away), "called_normal": _share(away.argmax(1) == NORMAL)}
-        figures["set_in"] = {"slices": len(set_in), "called_tumour": _share(set_in.argmax(1) != NORMAL)}
+        figures["mirrored_away"] = {"slices": len(away), "called_normal": metrics.share(away.argmax(1) == NORMAL)}
+        figures["set_in"] = {"slices": len(set_in), "called_tumour": metrics.share(set_in.argmax(1) != NORMAL)}
     return figures
-
-
-def _share(hits: Any) -> float | None:
-    return float(hits.mean()) if len(hits) else None
 
 
 def described(run: Run, shelf: Shelf, setting: Setting, split: Split, outcome: Outcome) -> dict[str, Any]:
@@ -188,5 +184,5 @@ def kept(run: Run, places: store.Places) -> tuple[network.Network, int]:
 
 def start_of(given: Path | None) -> Path | None:
     """The start without labels: the one named, or what `make train` has left."""
-    made = store.REPOSITORY / "training" / "runs" / "model" / "start.pt"
+    made = ship.Places.run / "start.pt"
     return given or (made if made.is_file() else None)
