@@ -1,6 +1,8 @@
 package dicomio
 
 import (
+	"maps"
+
 	"github.com/suyashkumar/dicom"
 	"github.com/suyashkumar/dicom/pkg/tag"
 )
@@ -51,21 +53,25 @@ func flattened(item []*dicom.Element) level {
 
 // groups are the levels of one data set.
 type groups struct {
-	top, shared level
-	blocks      []map[reserved]uint16 // of shared and top
-	perFrame    []*dicom.SequenceItemValue
-	decoder     textDecoder
+	top      level
+	below    level                 // what holds for all frames: the shared group's, then top's
+	blocks   []map[reserved]uint16 // of shared and top
+	perFrame []*dicom.SequenceItemValue
+	decoder  textDecoder
 }
 
 func newGroups(data dicom.Dataset, decoder textDecoder) *groups {
 	g := &groups{top: levelOf(data.Elements), decoder: decoder}
+	var shared level
 	if el := g.top[tag.SharedFunctionalGroupsSequence]; el != nil {
-		g.shared = flattened(firstItem(el))
+		shared = flattened(firstItem(el))
 	}
+	g.below = maps.Clone(g.top)
+	maps.Copy(g.below, shared)
 	if el := g.top[tag.PerFrameFunctionalGroupsSequence]; el != nil {
 		g.perFrame = items(el)
 	}
-	g.blocks = []map[reserved]uint16{blocksOf(g.shared), blocksOf(g.top)}
+	g.blocks = []map[reserved]uint16{blocksOf(shared), blocksOf(g.top)}
 	return g
 }
 
@@ -77,11 +83,11 @@ func (g *groups) dataset() *reader { return &reader{levels: []level{g.top}, deco
 // then says MIXED or nothing (PS3.3 C.8.13.1).
 func (g *groups) frame(n int) *reader {
 	if n >= len(g.perFrame) {
-		return &reader{levels: []level{g.shared, g.top}, blocks: g.blocks, decoder: g.decoder}
+		return &reader{levels: []level{g.below}, blocks: g.blocks, decoder: g.decoder}
 	}
 	own := flattened(elementsOf(g.perFrame[n]))
 	return &reader{
-		levels: []level{own, g.shared, g.top}, blocks: append([]map[reserved]uint16{blocksOf(own)}, g.blocks...), decoder: g.decoder,
+		levels: []level{own, g.below}, blocks: append([]map[reserved]uint16{blocksOf(own)}, g.blocks...), decoder: g.decoder,
 	}
 }
 

@@ -9,6 +9,10 @@ import (
 // What nests behind the wall: sequences with their items, and the fragments of
 // encapsulated pixel data.
 
+// maxItems is how many items a sequence may have of which any is read, other than one
+// a frame: an empty one costs the parser a hundred times its size.
+const maxItems = 1 << 15
+
 // sequence walks the items of a sequence (PS3.5 7.5), and hands them on with
 // delimiters when keep is set.
 func (w *wall) sequence(el element, layout syntax, depth int, keep bool) error {
@@ -19,7 +23,7 @@ func (w *wall) sequence(el element, layout syntax, depth int, keep bool) error {
 		w.emit(element{tag: el.tag, vr: el.vr, length: undefinedLength})
 	}
 	end := w.in.off + int64(el.length)
-	for el.length == undefinedLength || w.in.off < end {
+	for n := 0; el.length == undefinedLength || w.in.off < end; n++ {
 		item, err := w.element(layout)
 		if err != nil {
 			return err
@@ -33,7 +37,13 @@ func (w *wall) sequence(el element, layout syntax, depth int, keep bool) error {
 		if err := w.fits(item, el, end); err != nil {
 			return err
 		}
-		if err := w.item(item, layout, depth, keep); err != nil {
+		wanted := keep
+		if ofFrames := el.tag == tagPerFrame && depth == 0; ofFrames && n >= w.limits.Frames {
+			wanted = false // nobody may ask for that frame
+		} else if keep && !ofFrames && n >= maxItems {
+			return neurotriage.Refuse(neurotriage.TooLarge, "a sequence holds more than %d items at byte %d", maxItems, item.at)
+		}
+		if err := w.item(item, layout, depth, wanted); err != nil {
 			return err
 		}
 	}

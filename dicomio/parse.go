@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -96,26 +97,33 @@ func elementsOf(item *dicom.SequenceItemValue) []*dicom.Element {
 
 // values gives an element's values as text, undecoded and without padding.
 func (r *reader) values(t tag.Tag) []string {
-	el := r.find(t)
-	if el == nil {
-		return nil
+	if el := r.find(t); el != nil {
+		return textsOf(el.Value.GetValue())
 	}
-	raw, ok := el.Value.GetValue().([]string)
-	if bytes, isBytes := el.Value.GetValue().([]byte); isBytes { // private, of an implicit file
+	return nil
+}
+
+// textsOf gives the values of an element that has text, without padding.
+func textsOf(value any) []string {
+	raw, ok := value.([]string)
+	if bytes, isBytes := value.([]byte); isBytes { // private, of an implicit file
 		raw, ok = []string{string(bytes)}, true
 	}
-	if !ok {
+	if !ok || len(raw) == 1 && trimmed(raw[0]) == "" {
 		return nil
 	}
-	trimmed := make([]string, len(raw))
-	for i, value := range raw {
-		trimmed[i] = strings.Trim(value, " \x00")
+	if !slices.ContainsFunc(raw, func(text string) bool { return len(trimmed(text)) < len(text) }) {
+		return raw
 	}
-	if len(trimmed) == 1 && trimmed[0] == "" {
-		return nil
+	all := make([]string, len(raw))
+	for i, text := range raw {
+		all[i] = trimmed(text)
 	}
-	return trimmed
+	return all
 }
+
+// trimmed takes off the padding of a text (PS3.5 6.2).
+func trimmed(value string) string { return strings.Trim(value, " \x00") }
 
 // ascii gives the first value of a VR that has no character set.
 func (r *reader) ascii(t tag.Tag) string {
@@ -150,19 +158,20 @@ func (r *reader) numbers(t tag.Tag) []float64 {
 	if el == nil {
 		return nil
 	}
-	switch raw := el.Value.GetValue().(type) {
+	value := el.Value.GetValue()
+	switch raw := value.(type) {
 	case []int:
 		numbers := make([]float64, len(raw))
-		for i, value := range raw {
-			numbers[i] = float64(value)
+		for i, one := range raw {
+			numbers[i] = float64(one)
 		}
 		return numbers
 	case []float64:
 		return raw
 	}
-	texts := r.values(t)
-	numbers := make([]float64, len(texts))
-	for i, text := range texts {
+	all := textsOf(value)
+	numbers := make([]float64, len(all))
+	for i, text := range all {
 		number, err := strconv.ParseFloat(text, 64)
 		if err != nil {
 			number = math.NaN()
@@ -215,7 +224,7 @@ func (r *reader) present(t tag.Tag) bool {
 	case []*dicom.SequenceItemValue:
 		return len(value) > 0
 	case []string:
-		return len(r.values(t)) > 0
+		return len(textsOf(value)) > 0
 	case []int:
 		return len(value) > 0
 	}

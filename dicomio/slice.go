@@ -238,6 +238,7 @@ func borrow(buffers *sync.Pool, n int) ([]byte, func()) {
 // limits take their defaults.
 func ReadSlice(r io.Reader, limits Limits) (neurotriage.Slice, error) {
 	limits = limits.orDefault()
+	limits.Frames = 1
 	data, err := io.ReadAll(io.LimitReader(r, limits.FileBytes+1))
 	if err != nil {
 		return neurotriage.Slice{}, fmt.Errorf("read file: %w", err)

@@ -42,6 +42,7 @@ const (
 	tagFloatPixels  = uint32(0x7FE00008)
 	tagDoublePixels = uint32(0x7FE00009)
 	tagCharacterSet = uint32(0x00080005)
+	tagPerFrame     = uint32(0x52009230)
 
 	tagExtendedOffsets = uint32(0x7FE00001)
 	tagExtendedLengths = uint32(0x7FE00002)

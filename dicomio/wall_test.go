@@ -257,3 +257,16 @@ func TestWallEmptyItems(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Of most sequences the first item is all that is read: a flood of them is refused.
+func TestWallManyItems(t *testing.T) {
+	flood := func(n int) []byte {
+		return spliced(kit.ExplicitLittle, joined(longHead(0x00180012, "SQ", 0xFFFFFFFF), bytes.Repeat(mark(0xFFFEE000, 0), n), mark(0xFFFEE0DD, 0)))
+	}
+	if _, err := dicomio.ReadSlice(bytes.NewReader(flood(1<<15)), dicomio.Limits{}); err != nil {
+		t.Errorf("32,768 items: %v", err)
+	}
+	if _, err := dicomio.ReadSlice(bytes.NewReader(flood(1<<15+1)), dicomio.Limits{}); reason(err) != neurotriage.TooLarge {
+		t.Errorf("one more: got %v", err)
+	}
+}
