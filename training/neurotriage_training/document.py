@@ -32,7 +32,7 @@ def render(summary: dict[str, Any]) -> str:
         _studies(summary),
         _shortcuts(evaluation),
         _original(evaluation["original_protocol"]),
-        _sizes(evaluation["input_size"], summary["card"]["input"]["size"]),
+        _sizes(evaluation["input_size"], summary["card"]),
         _healthy(evaluation["these_weights"]["healthy"]),
         _foreign(evaluation["these_weights"]["foreign"]),
         _use(summary["card"]),
@@ -120,10 +120,13 @@ little about new patients. Macro recall {percent(macro["mean"])} ± {percent(mac
 Reported originally: 92.2 % and 88 %. {found["epochs"]} epochs from the same start, on those slices alone."""
 
 
-def _sizes(found: list[dict[str, Any]], chosen: int) -> str:
+def _sizes(found: list[dict[str, Any]], model_card: dict[str, Any]) -> str:
+    shipped = (model_card["input"]["size"], model_card["training"].get("asked_twice", False))
     rows: Rows = [
         (
-            f"{row['size']}²" + (" (shipped)" if row["size"] == chosen else ""),
+            f"{row['size']}²"
+            + (", twice" if row["twice"] else "")
+            + (" (shipped)" if (row["size"], row["twice"]) == shipped else ""),
             percent(row["macro_recall"]),
             percent(row["glioma_recall"]),
             f"{row['cpu_ms_a_slice']:.1f}",
@@ -132,7 +135,8 @@ def _sizes(found: list[dict[str, Any]], chosen: int) -> str:
     ]
     return f"""## Input size
 
-The same networks, out of fold, asked at other sizes than they were trained for last. CPU time a slice in batches of 16, on the
+The same networks, out of fold, asked at other sizes than they were trained for last, and twice: the mean of a slice's and its mirror
+image's logits. CPU time a slice in batches of 16, on the
 machine that wrote this; only the ratios carry over.
 
 {table(("size", "macro recall", "glioma recall", "ms CPU"), rows)}"""

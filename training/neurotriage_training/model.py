@@ -170,6 +170,12 @@ class SliceClassifier(nn.Module):
         return out
 
 
+def asked(model: SliceClassifier, x: Tensor, twice: bool = False) -> Tensor:
+    """Logits of slices; asked twice, the mean of those of each slice and of its mirror image."""
+    logits: Tensor = model(x)
+    return (logits + model(x.flip(3))) / 2 if twice else logits
+
+
 @torch.no_grad()
 def follow(average: nn.Module, model: nn.Module, keep: float) -> None:
     """Move a running average towards the model's weights; normalisation statistics follow along with them."""
@@ -208,15 +214,24 @@ class ExportedClassifier(nn.Module):
     α_c = ((W2[c] ⊙ hswish'(z)) · W1) / (h·w) and CAM_c = relu(Σ_k α_ck A_k).
 
     Foreignness is the Mahalanobis distance of early features from the training slices (see `early_features`).
+
+    Asked `twice`, logits and maps are the means of those of the slice and of its mirror image, turned back.
     """
 
-    def __init__(self, model: SliceClassifier, foreign: dict[str, Tensor]) -> None:
+    def __init__(self, model: SliceClassifier, foreign: dict[str, Tensor], twice: bool = False) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.twice = model, twice
         self.register_buffer("centre", foreign["centre"])
         self.register_buffer("basis", foreign["basis"])
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        logits, cams, foreign = self._once(x)
+        if self.twice:
+            mirrored, mirrored_cams, _ = self._once(x.flip(3))
+            logits, cams = (logits + mirrored) / 2, (cams + mirrored_cams.flip(3)) / 2
+        return logits, cams, foreign
+
+    def _once(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         model = self.model
         early = model.features[:EARLY](model.centred(x))
         maps = model.features[EARLY:](early)

@@ -48,6 +48,7 @@ def run(
     seed: int,
     folder: Path,
     start: Path | None,
+    twice: bool = False,
 ) -> dict[str, Any]:
     """One network under one split; what it says of the held-out slices is kept in the folder."""
     path = folder / "figures.json"
@@ -60,7 +61,7 @@ def run(
     test = [s for s in drawn if s.fold == TEST]
     x = data.tensors((data.read_image(s.path) for s in test), plan.recipe, size)
     labels = np.asarray([s.label for s in test], np.int64)
-    report = metrics.report(pooling.softmax(train.predict(network, torch.from_numpy(x))), labels)
+    report = metrics.report(pooling.softmax(train.predict(network, torch.from_numpy(x), twice=twice)), labels)
     figures = {
         "seed": seed,
         "epochs": plan.epochs,

@@ -61,12 +61,17 @@ def begin(trainer: train.Trainer, start: Path) -> None:
 
 
 def asked(
-    model: SliceClassifier, plan: train.Plan, fold: int, slices: Sequence[data.Slice], part: tables.Part
+    model: SliceClassifier,
+    plan: train.Plan,
+    fold: int,
+    slices: Sequence[data.Slice],
+    part: tables.Part,
+    twice: bool = False,
 ) -> nested.Fold:
     """What the fold's network says of the fold; the out-of-domain constants come from its training slices."""
     size, others = part.x.shape[-1], [s for s in slices if s.fold != fold]
     foreign = release.foreign_constants(model, others, plan.recipe, size, plan.atlas)
-    _, content = release.exported(model, foreign, size)
+    _, content = release.exported(model, foreign, size, twice)
     return nested.Fold(fold, part, tables.score(content, part), part.studies)
 
 

@@ -55,6 +55,8 @@ class Whole:
     original: train.Plan
     input_size: int
     """Of the exported file, and of everything that is measured with it; networks take any."""
+    twice: bool = False
+    """Whether the file reads each slice and its mirror image, which doubles its time."""
 
     @property
     def epochs(self) -> int:
@@ -75,27 +77,26 @@ class Whole:
 
 _NETWORK = train.Plan(
     seed=20,
-    epochs=20,
+    epochs=44,
     steps=128,
     batch=16,
     small_size=128,
     size=160,
-    small_share=13 / 20,
-    frozen=(9, 6),
+    small_share=26 / 44,
     restyled=0.12,
-    rate=4e-4,
+    rate=1.2e-3,
     warmup=0.05,
     average=0.998,
     locate=0.7,
-    dropout=0.15,
+    dropout=0.2,
     threads=1,
     shares=(
-        ("tumour", 0.60),
-        ("normal", 0.12),
-        ("mirrored", 0.15),
-        ("atlas_head", 0.045),
+        ("tumour", 0.66),
+        ("normal", 0.11),
+        ("mirrored", 0.11),
+        ("atlas_head", 0.04),
         ("atlas_brain", 0.015),
-        ("set_in", 0.07),
+        ("set_in", 0.065),
     ),
     strength=SOFT,
     light=LIGHT,
@@ -103,22 +104,22 @@ _NETWORK = train.Plan(
 )
 
 SECOND = Whole(
-    start=pretrain.Plan(strength=MILD),
+    start=pretrain.Plan(steps=2000, strength=MILD),
     half=replace(
         _NETWORK,
         seed=60,
-        epochs=12,
+        epochs=20,
         small_share=1.0,
-        rate=5e-4,
-        shares=(("tumour", 0.75), ("normal", 0.15), ("mirrored", 0.04), ("atlas_head", 0.045), ("atlas_brain", 0.015)),
+        rate=1.5e-3,
+        shares=(("tumour", 0.75), ("normal", 0.15), ("mirrored", 0.05), ("atlas_head", 0.035), ("atlas_brain", 0.015)),
         light_share=0.85,
     ),
     fold=_NETWORK,
     original=replace(
         _NETWORK,
-        epochs=8,
-        small_share=6 / 8,
-        rate=5e-4,
+        epochs=24,
+        small_share=16 / 24,
+        rate=1.5e-3,
         restyled=0.0,
         shares=(("tumour", 0.8), ("normal", 0.2)),
         light_share=1.0,

@@ -92,7 +92,7 @@ def training_record(plan: train.Plan, slices: list[data.Slice], weights: str, pr
     }
 
 
-def exported(model: SliceClassifier, foreign: dict[str, Tensor], size: int) -> tuple[Any, bytes]:
+def exported(model: SliceClassifier, foreign: dict[str, Tensor], size: int, twice: bool = False) -> tuple[Any, bytes]:
     """The graph, and its bytes without metadata, for calibration."""
-    made = export.graph(model, foreign, size)
+    made = export.graph(model, foreign, size, twice)
     return made, made.SerializeToString()

@@ -84,6 +84,11 @@ class Work:
         slices = release.folds(self.slices, (fold,))
         return tables.load_part(self.places.run / "cache", slices, self.plan.fold.recipe, size, name)
 
+    @property
+    def way(self) -> str:
+        """How the file asks, in the names of what is kept."""
+        return f"{self.plan.input_size}" + ("-twice" if self.plan.twice else "")
+
     def of_fold(self, fold: int) -> Path:
         return self.places.run / (f"fold{fold}" if fold else "shipped")
 
@@ -133,7 +138,8 @@ def original_protocol(work: Work, weights: Path | None, seeds: Sequence[int] = o
     everything, start = work.everything(), begun(work, weights)
     for seed in seeds:
         say(f"original protocol, seed {seed}")
-        original.run(work.plan.original, work.plan.input_size, work.slices, everything, seed, work.of_seed(seed), start)
+        plan, folder = work.plan, work.of_seed(seed)
+        original.run(plan.original, plan.input_size, work.slices, everything, seed, folder, start, plan.twice)
 
 
 def sizes_of(work: Work, judgements: Sequence[nested.Judged]) -> list[dict[str, Any]]:
@@ -160,12 +166,12 @@ def answers(work: Work) -> list[nested.Fold]:
     """What each fold's network says of its fold; asked once, then kept."""
     found = []
     for number in work.folds:
-        part, path = work.part(number), work.of_fold(number) / f"answers-{work.plan.input_size}.npz"
+        part, path = work.part(number), work.of_fold(number) / f"answers-{work.way}.npz"
         fold = outoffold.stored(path, number, part)
         if fold is None:
             say(f"asking the network of fold {number}")
             network = outoffold.network(work.of_fold(number), work.plan.fold)
-            fold = outoffold.asked(network, work.plan.fold, number, work.slices, part)
+            fold = outoffold.asked(network, work.plan.fold, number, work.slices, part, work.plan.twice)
             outoffold.store(path, fold)
         found.append(fold)
     return found
@@ -189,9 +195,9 @@ def finish(work: Work) -> dict[str, Any]:
     foreign = release.foreign_constants(model, work.slices, plan.recipe, size, plan.atlas)
     digest = train.weights_digest(model)
     release.shift(model, chosen.scaling.offsets)
-    made, content = release.exported(model, foreign, size)
+    made, content = release.exported(model, foreign, size, work.plan.twice)
     evaluation["these_weights"] = these_weights(work, folds, content, chosen)
-    evaluation["these_weights"]["onnx_difference"] = export.agree(model, content, folds[0].part.x[:16])
+    evaluation["these_weights"]["onnx_difference"] = export.agree(model, content, folds[0].part.x[:16], work.plan.twice)
     evaluation["reference"] = references.of(folds, chosen.scaling)
     record = release.training_record(plan, work.slices, digest, PROTOCOL)
     record |= {
@@ -199,6 +205,7 @@ def finish(work: Work) -> dict[str, Any]:
         "split": work.split,
         "slices_seen": work.plan.slices_seen,
         "start": work.plan.told(),
+        "asked_twice": work.plan.twice,
         "offsets": dict(zip(LABELS, chosen.scaling.offsets)),
     }
     model_card = release.model_card(chosen, size, plan.recipe, record, card_evaluation(evaluation))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -16,19 +17,22 @@ SIZES = (128, 144, 160, 192)
 
 
 def measured(
-    networks: Sequence[tuple[SliceClassifier, Sequence[data.Slice]]], constants: Recipe, sizes: Sequence[int] = SIZES
+    networks: Sequence[tuple[SliceClassifier, Sequence[data.Slice]]],
+    constants: Recipe,
+    sizes: Sequence[int] = SIZES,
+    ways: Sequence[bool] = (False, True),
 ) -> list[dict[str, Any]]:
-    """Each network is asked about its own fold's slices at each size; ms a slice as exported, in batches of 16."""
+    """Each network is asked about its own fold's slices at each size, once and twice; CPU time a slice as exported."""
     foreign = {
         f: release.foreign_constants(network, list(slices)[:64], constants, min(sizes), healthy=False)
         for f, (network, slices) in enumerate(networks)
     }
     rows = []
-    for size in sizes:
+    for twice, size in itertools.product(ways, sizes):
         p, labels, seconds = [], [], 0.0
         for f, (network, slices) in enumerate(networks):
             x = data.tensors((data.read_image(s.path) for s in slices), constants, size)
-            opened = export.session(release.exported(network, foreign[f], size)[1])
+            opened = export.session(release.exported(network, foreign[f], size, twice)[1])
             export.run(opened, x[:16])
             began = time.process_time()
             p.append(pooling.softmax(export.run(opened, x)["logits"]))
@@ -38,6 +42,7 @@ def measured(
         rows.append(
             {
                 "size": size,
+                "twice": twice,
                 "macro_recall": report["macro avg"]["recall"],
                 "glioma_recall": report["glioma"]["recall"],
                 "cpu_ms_a_slice": 1000 * seconds / len(labels),

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from . import CLASS_WEIGHTS, LABELS, NORMAL, augment, calibrate, machine, pools, recipe
-from .model import Locator, SliceClassifier, follow
+from .model import Locator, SliceClassifier, asked, follow
 
 
 @dataclass(frozen=True)
@@ -228,11 +228,11 @@ def progress(trainer: Trainer) -> str:
 
 
 @torch.no_grad()
-def predict(model: SliceClassifier, x: Tensor, batch: int = 32) -> npt.NDArray[np.float32]:
+def predict(model: SliceClassifier, x: Tensor, batch: int = 32, twice: bool = False) -> npt.NDArray[np.float32]:
     """Logits of recipe tensors [N,1,S,S], in float32."""
     model.eval()
     device = next(model.parameters()).device
-    parts = [model(x[i : i + batch].to(device)).float().cpu() for i in range(0, len(x), batch)]
+    parts = [asked(model, x[i : i + batch].to(device), twice).float().cpu() for i in range(0, len(x), batch)]
     return np.asarray(torch.cat(parts).numpy(), dtype=np.float32) if parts else np.zeros((0, len(LABELS)), np.float32)
 
 

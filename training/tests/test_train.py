@@ -26,7 +26,7 @@ from neurotriage_training import (
     release,
     train,
 )
-from neurotriage_training.model import Depthwise, ExportedClassifier, Locator, SliceClassifier, foreignness
+from neurotriage_training.model import Depthwise, ExportedClassifier, Locator, SliceClassifier, asked, foreignness
 
 PLAN = replace(plans.tiny(epochs=3).fold, locate=0.5)
 
@@ -110,6 +110,19 @@ def test_forward_only_cams_equal_autograd() -> None:
         assert torch.allclose(cams[:, c], expected, atol=1e-6)
 
 
+def test_asked_twice_a_slice_and_its_mirror_image_get_the_same_answer() -> None:
+    torch.manual_seed(0)
+    model, x = SliceClassifier(0.0).eval(), torch.rand(4, 1, 64, 64)
+    whole = ExportedClassifier(model, constants(model, torch.rand(12, 1, 64, 64)), twice=True)
+    with torch.no_grad():
+        logits, cams, _ = whole(x)
+        turned, turned_cams, _ = whole(x.flip(3))
+        once, once_cams, _ = ExportedClassifier(model, {"centre": whole.centre, "basis": whole.basis})(x)
+        assert torch.allclose(logits, asked(model, x, twice=True), atol=1e-6)
+    assert torch.allclose(logits, turned, atol=1e-6) and torch.allclose(cams, turned_cams.flip(3), atol=1e-6)
+    assert not torch.equal(logits, once) and not torch.equal(cams, once_cams)
+
+
 def test_foreignness_is_the_exported_one() -> None:
     torch.manual_seed(0)
     model, x = SliceClassifier(0.0).eval(), torch.rand(24, 1, 64, 64)
@@ -177,7 +190,8 @@ def test_results_are_complete(shipped: Path) -> None:
     words = (shipped / "CARD.md").read_text()
     assert summary["headline"]["digest"] in words and "## Wanted and reached" in words
     assert len(summary["evaluation"]["original_protocol"]["macro_recall"]["seeds"]) == 3
-    assert [row["size"] for row in summary["evaluation"]["input_size"]] == [32, 64]
+    tried = [(row["size"], row["twice"]) for row in summary["evaluation"]["input_size"]]
+    assert tried == [(32, False), (64, False), (32, True), (64, True)]
     assert summary["evaluation"]["leakage"]["patient"]["slices"] == 60
 
 
