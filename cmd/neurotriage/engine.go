@@ -31,22 +31,7 @@ func openONNX(_ context.Context, options daemon.RunnerOptions) (classifier.Runne
 			options.Logger.Debug("the model's bytes stay in memory", "error", err)
 		}
 	}
-	if err := complete(&card); err != nil {
-		return nil, neurotriage.Model{}, errors.Join(err, runner.Close())
-	}
 	return runner, card, nil
-}
-
-// complete adds to a card what the program keeps beside the shipped model.
-func complete(card *neurotriage.Model) error {
-	if _, there := card.Evaluation["reference"]; there {
-		return nil
-	}
-	reference, err := model.Reference(card.Digest)
-	if err == nil && reference != nil {
-		card.Evaluation["reference"] = reference
-	}
-	return err
 }
 
 func runnerOptions(settings config.Config, log *slog.Logger) daemon.RunnerOptions {

@@ -3,14 +3,12 @@ package main
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"neurotriage"
-	"neurotriage/classifier"
 	"neurotriage/classifier/model"
 	"neurotriage/classifier/onnx/library"
 )
@@ -112,25 +110,5 @@ func TestModelFileOfTheConfigurationIsUsed(t *testing.T) {
 	got := newBench(t).run("model", "info", "--set", "model.file="+file).want(t, exitFailed)
 	if got.out != "" {
 		t.Errorf("another model's card is shown: %q", got.out)
-	}
-}
-
-func TestCardIsCompletedFromBesideTheModel(t *testing.T) {
-	pack, err := classifier.Unpack(model.ONNX())
-	if err != nil {
-		t.Fatal(err)
-	}
-	card := pack.Model
-	if err := complete(&card); err != nil || card.Evaluation["reference"] == nil {
-		t.Errorf("no reference to compare scores with, error %v", err)
-	}
-	own := map[string]any{"own": true}
-	card.Evaluation["reference"] = own
-	if err := complete(&card); err != nil || fmt.Sprint(card.Evaluation["reference"]) != fmt.Sprint(own) {
-		t.Errorf("the card's own reference was replaced, error %v", err)
-	}
-	other := neurotriage.Model{Digest: "sha256:00"}
-	if err := complete(&other); err != nil || other.Evaluation != nil {
-		t.Errorf("another model got a reference: %v, %v", other.Evaluation, err)
 	}
 }

@@ -58,11 +58,6 @@ def parser() -> argparse.ArgumentParser:
     one = commands.add_parser("golden", help="write the recipe's golden fixtures for the Go tests")
     one.add_argument("--out", type=Path, required=True)
     one.add_argument("--model", type=Path, default=None)
-    one = commands.add_parser(
-        "reference", help="what a calibrated model's scores looked like, for a card that lacks it"
-    )
-    one.add_argument("--model", type=Path, required=True)
-    one.add_argument("--predictions", type=Path, required=True, help="its calibration slices, as CSV")
     one = commands.add_parser("tensor", help="tensor and scores of one PNG, JPEG or DICOM slice, as JSON")
     one.add_argument("file", type=Path)
     one.add_argument("--model", type=Path, default=None)
@@ -112,12 +107,10 @@ def main(argv: list[str] | None = None) -> int:
         return comparison.main(arguments, words[1:])
     if arguments.command in {"ship", "train", "original", "export"}:
         return _train(arguments)
-    from . import fixtures, inspect_slice, reference
+    from . import fixtures, inspect_slice
 
     if arguments.command == "golden":
         fixtures.write(arguments.out, arguments.model)
-    elif arguments.command == "reference":
-        print(reference.beside(arguments.model, arguments.predictions), end="")
     elif arguments.command == "tensor":
         print(json.dumps(inspect_slice.describe(arguments.file, arguments.model, arguments.frame)))
     else:

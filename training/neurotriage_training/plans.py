@@ -46,12 +46,13 @@ LIGHT = augment.Strength(
 @dataclass(frozen=True)
 class Whole:
     """A start without labels (or none), the plan of the networks that each half of the folds gets first, the plan of
-    each fold's network and of the shipped one, and the plan of the original protocol's. Seeds are those of the shipped
-    weights; fold k adds k, a half the number of its first fold."""
+    each fold's network and of the shipped one, the plan that these end with, and the plan of the original protocol's.
+    Seeds are those of the shipped weights; fold k adds k, a half the number of its first fold."""
 
     start: pretrain.Plan | None
     half: train.Plan
     fold: train.Plan
+    fine: train.Plan
     original: train.Plan
     input_size: int
     """Of the exported file, and of everything that is measured with it; networks take any."""
@@ -60,15 +61,15 @@ class Whole:
 
     @property
     def epochs(self) -> int:
-        return self.half.epochs + self.fold.epochs
+        return sum(plan.epochs for plan in (self.half, self.fold, self.fine))
 
     @property
     def slices_seen(self) -> int:
-        return sum(plan.epochs * plan.steps * plan.batch for plan in (self.half, self.fold))
+        return sum(plan.epochs * plan.steps * plan.batch for plan in (self.half, self.fold, self.fine))
 
     def changed(self, **settings: Any) -> Whole:
         """The same with these settings for every network."""
-        networks = {name: replace(getattr(self, name), **settings) for name in ("half", "fold", "original")}
+        networks = {name: replace(getattr(self, name), **settings) for name in ("half", "fold", "fine", "original")}
         return replace(self, **networks)
 
     def told(self) -> dict[str, Any] | None:
@@ -115,16 +116,35 @@ SECOND = Whole(
         light_share=0.85,
     ),
     fold=_NETWORK,
+    fine=replace(
+        _NETWORK,
+        seed=40,
+        epochs=8,
+        small_share=0.0,
+        size=192,
+        rate=5e-4,
+        average=0.995,
+        shares=(
+            ("tumour", 0.70),
+            ("normal", 0.10),
+            ("mirrored", 0.08),
+            ("atlas_head", 0.04),
+            ("atlas_brain", 0.015),
+            ("set_in", 0.065),
+        ),
+        light_share=0.8,
+    ),
     original=replace(
         _NETWORK,
-        epochs=24,
-        small_share=16 / 24,
+        epochs=12,
+        small_share=8 / 12,
         rate=1.5e-3,
         restyled=0.0,
         shares=(("tumour", 0.8), ("normal", 0.2)),
         light_share=1.0,
     ),
-    input_size=144,
+    input_size=192,
+    twice=True,
 )
 """The model of PROTOCOL-SECOND.md. The original protocol asks for its own slices only: its plan has no stand-ins."""
 
@@ -143,4 +163,4 @@ def tiny(size: int = 32, epochs: int = 2) -> Whole:
         restyled=0.5,
         light_share=0.5,
     )
-    return Whole(None, replace(fold, seed=11), fold, fold, size)
+    return Whole(None, replace(fold, seed=11), fold, replace(fold, seed=21), fold, size)

@@ -37,6 +37,9 @@ COLIN = Path("/usr/share/mricron/templates/ch2.nii.gz")
 Pools = dict[str, data.Crops]
 _HOSTS = ("normal", "normal", "mirrored", "mirrored", "atlas_head", "atlas_brain")
 """Where tumours are set in; repeated names count twice."""
+_SHIFT, _BORDER = data.CACHE_SIZE // 12, data.CACHE_SIZE * 0.2
+_CONTROL = (data.CACHE_SIZE * 0.1, data.CACHE_SIZE * 0.3)
+"""In pixels of a crop: how far from its place a tumour is set in; a control's distance from the edge, and its side."""
 
 
 @dataclass(frozen=True)
@@ -221,7 +224,7 @@ def _set_in(pools: Pools, random: np.random.Generator) -> Drawn | None:
         label = int(tumours.labels[at])
         if label == LABELS.index("pituitary") or np.isnan(tumours.boxes[at]).any():
             continue
-        shift = (int(random.integers(-16, 17)), int(random.integers(-16, 17)))
+        shift = (int(random.integers(-_SHIFT, _SHIFT + 1)), int(random.integers(-_SHIFT, _SHIFT + 1)))
         made = standins.set_in(target, tumours.pixels[at], tumours.boxes[at], shift)
         if made is not None:
             return made, label, tumours.boxes[at] + np.asarray([*shift, *shift], dtype=np.float32)
@@ -235,8 +238,8 @@ def _control(
     random: np.random.Generator,
 ) -> npt.NDArray[np.uint8]:
     """The same surgery without a change of label: a healthy box mirrored over, or set in from another slice."""
-    side = float(random.uniform(20, 60))
-    x, y = (float(v) for v in random.uniform(40, data.CACHE_SIZE - 40 - side, 2))
+    side = float(random.uniform(*_CONTROL))
+    x, y = (float(v) for v in random.uniform(_BORDER, data.CACHE_SIZE - _BORDER - side, 2))
     x0, y0, x1, y1 = (float(v) for v in tumour)  # comparisons with NaN, where there is no tumour, are false
     if x < x1 + 8 and x0 - 8 < x + side and y < y1 + 8 and y0 - 8 < y + side:
         return crop

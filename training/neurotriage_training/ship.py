@@ -75,8 +75,8 @@ class Work:
         return data.digest(self.slices)[7:19]
 
     def everything(self) -> pools.Pools:
-        plan = self.plan.fold
-        return pools.build(self.slices, plan.recipe, self.places.run / "cache", self.key, plan.atlas)
+        plan, key = self.plan.fold, f"{self.key}-{data.CACHE_SIZE}"
+        return pools.build(self.slices, plan.recipe, self.places.run / "cache", key, plan.atlas)
 
     def part(self, fold: int) -> tables.Part:
         size = self.plan.input_size
@@ -92,13 +92,19 @@ class Work:
     def of_fold(self, fold: int) -> Path:
         return self.places.run / (f"fold{fold}" if fold else "shipped")
 
+    def of_fine(self, fold: int) -> Path:
+        """Where the fold's network ends."""
+        folder = self.of_fold(fold)
+        return folder.with_name(folder.name + "-fine")
+
     def of_half(self, half: tuple[int, ...]) -> Path:
         return self.places.run / f"half{half[0]}"
 
     def history(self, fold: int) -> list[dict[str, float]]:
         """Loss and accuracy of every epoch of a fold's network, those of its half first."""
-        half = outoffold.history(self.of_half(outoffold.half_for(fold, self.folds)))
-        return half + [r | {"epoch": r["epoch"] + len(half)} for r in outoffold.history(self.of_fold(fold))]
+        half = self.of_half(outoffold.half_for(fold, self.folds))
+        records = [r for run in (half, self.of_fold(fold), self.of_fine(fold)) for r in outoffold.history(run)]
+        return [r | {"epoch": epoch} for epoch, r in enumerate(records, 1)]
 
     def of_seed(self, seed: int) -> Path:
         return self.places.run / f"original-seed{seed}"
@@ -127,7 +133,10 @@ def learn(work: Work, weights: Path | None, only: Sequence[int] = ()) -> None:
         say(f"fold {fold}: the others train" if fold else "the shipped weights: all folds train")
         plan = replace(work.plan.fold, seed=work.plan.fold.seed + fold)
         begun_from = work.of_half(outoffold.half_for(fold, work.folds)) / "checkpoint.pt"
-        outoffold.fit(plan, outoffold.without(everything, work.slices, {fold}), work.of_fold(fold), begun_from)
+        drawn_from = outoffold.without(everything, work.slices, {fold})
+        outoffold.fit(plan, drawn_from, work.of_fold(fold), begun_from)
+        plan = replace(work.plan.fine, seed=work.plan.fine.seed + fold)
+        outoffold.fit(plan, drawn_from, work.of_fine(fold), work.of_fold(fold) / "checkpoint.pt")
 
 
 def original_protocol(work: Work, weights: Path | None, seeds: Sequence[int] = original.SEEDS) -> None:
@@ -149,10 +158,10 @@ def sizes_of(work: Work, judgements: Sequence[nested.Judged]) -> list[dict[str, 
         kept: list[dict[str, Any]] = json.loads(path.read_text())
         return kept
     say("input sizes")
-    plan = work.plan.fold
+    plan = work.plan.fine
     networks = []
     for one in judgements:
-        network = outoffold.network(work.of_fold(one.fold.number), plan)
+        network = outoffold.network(work.of_fine(one.fold.number), plan)
         release.shift(network, one.chosen.scaling.offsets)
         networks.append((network, one.fold.part.slices))
     asked = work.plan.input_size
@@ -166,12 +175,12 @@ def answers(work: Work) -> list[nested.Fold]:
     """What each fold's network says of its fold; asked once, then kept."""
     found = []
     for number in work.folds:
-        part, path = work.part(number), work.of_fold(number) / f"answers-{work.way}.npz"
+        part, path = work.part(number), work.of_fine(number) / f"answers-{work.way}.npz"
         fold = outoffold.stored(path, number, part)
         if fold is None:
             say(f"asking the network of fold {number}")
-            network = outoffold.network(work.of_fold(number), work.plan.fold)
-            fold = outoffold.asked(network, work.plan.fold, number, work.slices, part, work.plan.twice)
+            network = outoffold.network(work.of_fine(number), work.plan.fine)
+            fold = outoffold.asked(network, work.plan.fine, number, work.slices, part, work.plan.twice)
             outoffold.store(path, fold)
         found.append(fold)
     return found
@@ -179,7 +188,7 @@ def answers(work: Work) -> list[nested.Fold]:
 
 def finish(work: Work) -> dict[str, Any]:
     """Figures out of fold, the shipped file with its card, results and the card in words."""
-    places, plan, size = work.places, work.plan.fold, work.plan.input_size
+    places, plan, size = work.places, work.plan.fine, work.plan.input_size
     folds = answers(work)
     say("figures out of fold")
     judgements = nested.judged(folds)
@@ -191,7 +200,7 @@ def finish(work: Work) -> dict[str, Any]:
     }
     chosen = nested.calibrated(folds)
     say("the shipped weights")
-    model = outoffold.network(work.of_fold(outoffold.ALL), plan)
+    model = outoffold.network(work.of_fine(outoffold.ALL), plan)
     foreign = release.foreign_constants(model, work.slices, plan.recipe, size, plan.atlas)
     digest = train.weights_digest(model)
     release.shift(model, chosen.scaling.offsets)

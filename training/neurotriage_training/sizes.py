@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -11,16 +10,18 @@ import numpy as np
 
 from . import data, export, metrics, pooling, release
 from .model import SliceClassifier
+from .pooling import Floats
 from .recipe import Recipe
 
-SIZES = (128, 144, 160, 192)
+SIZES = (144, 160, 192, 224)
+WAYS = (False, True)
+"""Each slice once, or with its mirror image."""
 
 
 def measured(
     networks: Sequence[tuple[SliceClassifier, Sequence[data.Slice]]],
     constants: Recipe,
     sizes: Sequence[int] = SIZES,
-    ways: Sequence[bool] = (False, True),
 ) -> list[dict[str, Any]]:
     """Each network is asked about its own fold's slices at each size, once and twice; CPU time a slice as exported."""
     foreign = {
@@ -28,24 +29,28 @@ def measured(
         for f, (network, slices) in enumerate(networks)
     }
     rows = []
-    for twice, size in itertools.product(ways, sizes):
-        p, labels, seconds = [], [], 0.0
+    for size in sizes:
+        asked: dict[bool, list[Floats]] = {twice: [] for twice in WAYS}
+        seconds = dict.fromkeys(WAYS, 0.0)
+        labels: list[int] = []
         for f, (network, slices) in enumerate(networks):
             x = data.tensors((data.read_image(s.path) for s in slices), constants, size)
-            opened = export.session(release.exported(network, foreign[f], size, twice)[1])
-            export.run(opened, x[:16])
-            began = time.process_time()
-            p.append(pooling.softmax(export.run(opened, x)["logits"]))
-            seconds += time.process_time() - began
             labels += [s.label for s in slices]
-        report = metrics.report(np.concatenate(p), np.asarray(labels, np.int64))
-        rows.append(
-            {
-                "size": size,
-                "twice": twice,
-                "macro_recall": report["macro avg"]["recall"],
-                "glioma_recall": report["glioma"]["recall"],
-                "cpu_ms_a_slice": 1000 * seconds / len(labels),
-            }
-        )
+            for twice in WAYS:
+                opened = export.session(release.exported(network, foreign[f], size, twice)[1])
+                export.run(opened, x[:16])
+                began = time.process_time()
+                asked[twice].append(pooling.softmax(export.run(opened, x)["logits"]))
+                seconds[twice] += time.process_time() - began
+        for twice in WAYS:
+            report = metrics.report(np.concatenate(asked[twice]), np.asarray(labels, np.int64))
+            rows.append(
+                {
+                    "size": size,
+                    "twice": twice,
+                    "macro_recall": report["macro avg"]["recall"],
+                    "glioma_recall": report["glioma"]["recall"],
+                    "cpu_ms_a_slice": 1000 * seconds[twice] / len(labels),
+                }
+            )
     return rows

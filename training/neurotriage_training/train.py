@@ -42,9 +42,6 @@ class Plan:
     locate: float = 0.0
     """Weight of the cell loss (see model.Locator), 0 for none."""
     average: float = 0.995
-    frozen: tuple[int, int] = (0, 0)
-    """First layers that stay as the start left them, in the epochs at `small_size` and at `size`: up to 1.7 times as
-    fast, since the first maps are the largest."""
     restyled: float = 0.0
     """Share of slices that take the grey levels of another slice, of whatever class and source."""
     bf16: bool = True
@@ -105,7 +102,7 @@ class Trainer:
         random = torch.Generator().manual_seed(int(seeds[1]))
         torch.manual_seed(int(seeds[2]))
         size = plan.size_at(self.epoch)
-        self._wake(plan.frozen[self.epoch >= plan.small_epochs])
+        self.model.train()
         started, losses, hits = time.monotonic(), 0.0, 0
         for step in range(plan.steps):
             batch = pools.draw(drawn_from, plan.batch, draws, plan.shares, plan.restyled)
@@ -127,13 +124,6 @@ class Trainer:
         }
         self.history.append(record)
         return record
-
-    def _wake(self, frozen: int) -> None:
-        """Everything learns but the first layers, which keep their statistics too."""
-        self.model.train()
-        for number, layer in enumerate(self.model.features):
-            layer.requires_grad_(number >= frozen)
-            layer.train(number >= frozen)
 
     def _step(self, x: Tensor, y: Tensor, where: Tensor, step: int) -> Tensor:
         plan = self.plan

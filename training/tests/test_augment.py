@@ -53,9 +53,9 @@ def test_cells_follow_the_box() -> None:
     pixels = torch.zeros(N, data.CACHE_SIZE, data.CACHE_SIZE, dtype=torch.uint8)
     boxes = torch.full((N, 4), float("nan"))
     for i in range(N - 2):
-        x, y = 40 + 9 * i, 120 - 7 * i
-        pixels[i, y : y + 30, x : x + 30] = 255
-        boxes[i] = torch.tensor([x, y, x + 30, y + 30])
+        x, y, side = (round(v / 192 * data.CACHE_SIZE) for v in (40 + 9 * i, 120 - 7 * i, 30))
+        pixels[i, y : y + side, x : x + side] = 255
+        boxes[i] = torch.tensor([x, y, x + side, y + side])
     random = torch.Generator().manual_seed(9)
     theta = augment.geometry(N, MARGIN, augment.Strength(), random)
     bright = augment.sample(pixels.unsqueeze(1).float() / 255, theta, 128)

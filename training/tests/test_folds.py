@@ -182,25 +182,6 @@ def test_a_network_takes_over_all_of_another_that_learned_from_labels(tmp_path: 
     assert torch.equal(second.locator.cells.weight, first.locator.cells.weight)
 
 
-def test_the_frozen_stem_stays_and_the_rest_learns(small_data: Path, tmp_path: Path) -> None:
-    slices = data.load(small_data)
-    plan = replace(plans.tiny(epochs=4).fold, small_share=0.5, frozen=(9, 6))
-    everything = pools.build(slices, plan.recipe, tmp_path, "t", atlas=False)
-    trainer = train.Trainer(plan, tmp_path / "run")
-
-    def state() -> list[bytes]:
-        return [b"".join(v.numpy().tobytes() for v in layer.state_dict().values()) for layer in trainer.model.features]
-
-    drawn = state()
-    trainer.train_epoch(everything)
-    small = state()
-    assert small[:9] == drawn[:9] and all(a != b for a, b in zip(small[9:-1], drawn[9:-1]))
-    trainer.train_epoch(everything)
-    trainer.train_epoch(everything)
-    full = state()
-    assert full[:6] == drawn[:6] and all(a != b for a, b in zip(full[6:9], drawn[6:9]))
-
-
 def test_asking_an_unfinished_network_is_refused(tmp_path: Path) -> None:
     train.Trainer(plans.tiny().fold, tmp_path).store()
     with pytest.raises(ValueError, match="train it to the end"):
