@@ -143,6 +143,7 @@ def build(slices: list[data.Slice], constants: recipe.Recipe, cache: Path, key: 
     """All pools of these training slices, decoded once into `cache`; `key` names data and recipe."""
     tumours = [s for s in slices if s.label != NORMAL]
     normals = [s for s in slices if s.label == NORMAL]
+    key = f"{key}-{data.CACHE_SIZE}"
     pools = {
         "tumour": data.cached(cache / f"tumour-{key}.npz", lambda: data.crops_of_slices(tumours, constants)),
         "normal": data.cached(cache / f"normal-{key}.npz", lambda: data.crops_of_slices(normals, constants)),

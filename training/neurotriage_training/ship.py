@@ -75,8 +75,8 @@ class Work:
         return data.digest(self.slices)[7:19]
 
     def everything(self) -> pools.Pools:
-        plan, key = self.plan.fold, f"{self.key}-{data.CACHE_SIZE}"
-        return pools.build(self.slices, plan.recipe, self.places.run / "cache", key, plan.atlas)
+        plan = self.plan.fold
+        return pools.build(self.slices, plan.recipe, self.places.run / "cache", self.key, plan.atlas)
 
     def part(self, fold: int) -> tables.Part:
         size = self.plan.input_size
