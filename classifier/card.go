@@ -13,10 +13,11 @@ import (
 	"neurotriage"
 )
 
-// Keys of the card and the golden scores in the ONNX metadata.
+// Keys of the card, the golden scores and the graph's SHA-256 in the ONNX metadata.
 const (
 	cardKey   = "neurotriage.card"
 	goldenKey = "neurotriage.golden"
+	graphKey  = "neurotriage.graph"
 )
 
 // Package is an ONNX file with what travels in it.
@@ -24,6 +25,7 @@ type Package struct {
 	ONNX   []byte
 	Model  neurotriage.Model // with its digest
 	Golden Golden
+	Graph  string // digest of the graph with its weights, as exported; "" in a file without one
 }
 
 // port is an input or an output of the network as the ONNX graph declares it.
@@ -34,7 +36,9 @@ type port struct {
 }
 
 // Unpack reads the card and the golden scores out of an ONNX file and checks
-// both against the graph's own inputs and outputs. It needs no ONNX Runtime.
+// both against the graph's own inputs and outputs, and the graph against its
+// digest: of a damaged weight the golden scores may tell little. It needs no
+// ONNX Runtime.
 func Unpack(onnx []byte) (Package, error) {
 	graph, err := readONNX(onnx)
 	if err != nil {
@@ -47,12 +51,19 @@ func Unpack(onnx []byte) (Package, error) {
 	if err := decodeProperty(graph, goldenKey, &p.Golden); err != nil {
 		return Package{}, err
 	}
-	sum := sha256.Sum256(onnx)
-	p.Model.Digest = "sha256:" + hex.EncodeToString(sum[:])
+	p.Model.Digest, p.Graph = digest(onnx), graph.properties[graphKey]
+	if found := digest(graph.graph); p.Graph != "" && p.Graph != found {
+		return Package{}, fmt.Errorf("checking the weights: the graph's digest is %s, %s was exported; copy the file again", found, p.Graph)
+	}
 	if err := errors.Join(Check(p.Model), p.Golden.check(len(p.Model.Labels)), checkPorts(p.Model, graph)); err != nil {
 		return Package{}, err
 	}
 	return p, nil
+}
+
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 func decodeProperty(graph onnxFile, key string, into any) error {
@@ -106,6 +117,7 @@ func checkPort(key, name string, ports []port, extents ...int64) error {
 // onnxFile is the little of an ONNX ModelProto that is read here.
 type onnxFile struct {
 	properties      map[string]string
+	graph           []byte // the GraphProto, weights and all
 	inputs, outputs []port
 }
 
@@ -126,6 +138,7 @@ func readONNX(data []byte) (onnxFile, error) {
 	err := fields(data, func(number protowire.Number, value []byte, _ uint64) error {
 		switch number {
 		case modelGraph:
+			file.graph = value
 			return fields(value, func(number protowire.Number, value []byte, _ uint64) error {
 				var err error
 				switch number {

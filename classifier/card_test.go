@@ -106,6 +106,29 @@ func TestUnpackNamesTheFault(t *testing.T) {
 	}
 }
 
+// Of a file that carries its graph's digest no weight can change unseen; one without is read as before.
+func TestUnpackFindsDamagedWeights(t *testing.T) {
+	bare := tinyFile(t, nil)
+	read, err := readONNX(bare)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed := appendProperty(bare, graphKey, []byte(digest(read.graph)))
+	p, err := Unpack(sealed)
+	if err != nil || p.Graph != digest(read.graph) {
+		t.Fatalf("graph %q, %v", p.Graph, err)
+	}
+	at := bytes.Index(sealed, read.graph) + len(read.graph)/2
+	for _, file := range [][]byte{sealed, bare} {
+		damaged := bytes.Clone(file)
+		damaged[at] ^= 1
+		_, err := Unpack(damaged)
+		if found := err != nil && strings.Contains(err.Error(), "checking the weights"); found != (len(file) == len(sealed)) {
+			t.Errorf("of %d bytes, one damaged: %v", len(file), err)
+		}
+	}
+}
+
 // A model file comes from an administrator, but through many hands.
 func FuzzUnpack(f *testing.F) {
 	f.Add(tinyFile(f, nil))

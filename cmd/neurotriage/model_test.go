@@ -71,11 +71,9 @@ func TestModelVerifyFindsDamage(t *testing.T) {
 		}, "input"},
 		{"other golden scores", func(d []byte) []byte { return replaceAfter(d, `"logits":[[`, '9') }, "golden"},
 		{"other weights", func(d []byte) []byte {
-			for i := range 20_000 {
-				d[len(d)/4+i] ^= 0x10 // in the convolutions; of the hidden layer some numbers matter little
-			}
+			d[len(d)/2] ^= 0x10 // the hidden layer's: golden scores would not tell
 			return d
-		}, "golden"},
+		}, "checking the weights"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

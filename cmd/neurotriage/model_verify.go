@@ -14,9 +14,9 @@ func (a *app) modelVerifyCommand() *cobra.Command {
 		Use:   "verify FILE",
 		Short: "Check a model against its own card and golden scores",
 		Long: `Checks an ONNX file: its card is whole and understood, the network's inputs and
-outputs have the names and shapes of the card, and the network answers the
-golden inputs (made by a formula) with the golden scores that training wrote
-down. The SHA-256 that is shown is the digest that findings carry.`,
+outputs have the names and shapes of the card, the graph with its weights has the
+digest that the export wrote down, and the network answers the golden inputs
+(made by a formula) with the golden scores of the export. The SHA-256 that is shown is the digest that findings carry.`,
 		Example:           `  neurotriage model verify classifier/model/model.onnx`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeFiles("onnx"),
@@ -41,6 +41,9 @@ func (a *app) verifyModel(ctx context.Context, file string) error {
 	passed("card: %s %s, labels %v", pack.Model.Name, pack.Model.Version, pack.Model.Labels)
 	passed("shapes: %s [N 1 %d %d] gives %s, %s and %s", pack.Model.Input.Name, pack.Model.Input.Size, pack.Model.Input.Size,
 		pack.Model.Outputs.Logits, pack.Model.Outputs.CAMs, pack.Model.Outputs.OOD)
+	if pack.Graph != "" {
+		passed("weights: as exported, %s", pack.Graph)
+	}
 	settings, err := a.settings(overrides{keyModelFile: file})
 	if err != nil {
 		return err

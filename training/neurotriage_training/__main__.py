@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _whole(arguments: argparse.Namespace) -> plans.Whole:
     whole = plans.tiny() if arguments.tiny else plans.SECOND
-    return whole.changed(threads=arguments.threads, atlas=whole.fold.atlas and not arguments.without_atlas)
+    return whole.changed(threads=arguments.threads, atlas=whole.last.atlas and not arguments.without_atlas)
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -80,7 +80,7 @@ def _train(arguments: argparse.Namespace) -> int:
         healthy=tuple(arguments.healthy),
     )
     whole = _whole(arguments)
-    if whole.fold.atlas and len(pools.atlases()) < 2:
+    if whole.last.atlas and len(pools.atlases()) < 3:
         print(
             "the healthy volumes that train as normals are missing; "
             "run training/setup.sh --atlas, or pass --without-atlas for another model",
@@ -89,7 +89,7 @@ def _train(arguments: argparse.Namespace) -> int:
         return 2
     # Class folders name no patient: look-alikes then stand in for them.
     split = arguments.split or ("patient" if data.find_manifest(arguments.data) else "similarity")
-    work = ship.Work(places, whole, similar.folded(split, data.load(arguments.data), whole.fold.recipe), split)
+    work = ship.Work(places, whole, similar.folded(split, data.load(arguments.data), whole.last.recipe), split)
     if arguments.command in {"train", "ship"}:
         ship.learn(work, arguments.weights, arguments.only)
     if arguments.command in {"original", "ship"}:

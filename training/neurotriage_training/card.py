@@ -45,6 +45,11 @@ SOURCES = (
         "changes": "cut into slices in three planes, as normals",
     },
     {
+        "name": "S1, one healthy head (in the source package of PyPI's pycortex 1.4.0)",
+        "licence": "distributed with pycortex under BSD-2-Clause",
+        "changes": "cut into slices in three planes, as normals",
+    },
+    {
         "name": "ICBM 152 2009a symmetric average (McConnell Brain Imaging Centre, Montreal; PyPI package nilearn)",
         "licence": "permissive, copyright notice kept; as distributed with nilearn (BSD-3-Clause)",
         "changes": "cut into slices in three planes, other contrasts mixed from its tissue maps, as normals",

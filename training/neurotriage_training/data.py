@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -203,3 +203,13 @@ def cached(path: Path, make: Callable[[], Crops]) -> Crops:
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, pixels=made.pixels, labels=made.labels, boxes=made.boxes, names=np.asarray(made.names, dtype=str))
     return made
+
+
+def joined(parts: Sequence[Crops]) -> Crops:
+    """All crops in one."""
+    return Crops(
+        np.concatenate([part.pixels for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.boxes for part in parts]),
+        [name for part in parts for name in part.names],
+    )

@@ -1,7 +1,8 @@
-"""The trained network as one ONNX file that is whole in itself: graph, card and golden tensors."""
+"""The trained network as one ONNX file that is whole in itself: graph with its digest, card and golden tensors."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -62,12 +63,13 @@ def run(opened: onnxruntime.InferenceSession, x: npt.NDArray[np.float32], batch:
 
 
 def finish(made: onnx.ModelProto, model_card: dict[str, Any]) -> bytes:
-    """Put card and golden tensors into the metadata; the golden ones are ONNX Runtime's own results."""
+    """Put card, golden tensors and the graph's digest into the metadata; the golden ones are ONNX Runtime's results."""
     size = int(model_card["input"]["size"])
     results = run(session(made.SerializeToString()), card.golden_inputs(size))
     for key, value in (
         ("neurotriage.card", card.compact(model_card)),
         ("neurotriage.golden", json.dumps(card.golden(results["logits"], results["ood"]), separators=(",", ":"))),
+        ("neurotriage.graph", "sha256:" + hashlib.sha256(made.graph.SerializeToString()).hexdigest()),
     ):
         while any(entry.key == key for entry in made.metadata_props):
             made.metadata_props.remove(next(entry for entry in made.metadata_props if entry.key == key))

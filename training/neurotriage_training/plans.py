@@ -45,14 +45,13 @@ LIGHT = augment.Strength(
 
 @dataclass(frozen=True)
 class Whole:
-    """A start without labels (or none), the plan of the networks that each half of the folds gets first, the plan of
-    each fold's network and of the shipped one, the plan that these end with, and the plan of the original protocol's.
-    Seeds are those of the shipped weights; fold k adds k, a half the number of its first fold."""
+    """A start without labels (or none), the plan of the networks that each half of the folds gets first, the plans that
+    each fold's network and the shipped one go through after it, one after another, and the plan of the original
+    protocol's. Seeds are those of the shipped weights; fold k adds k, a half the number of its first fold."""
 
     start: pretrain.Plan | None
     half: train.Plan
-    fold: train.Plan
-    fine: train.Plan
+    stages: tuple[train.Plan, ...]
     original: train.Plan
     input_size: int
     """Of the exported file, and of everything that is measured with it; networks take any."""
@@ -60,17 +59,25 @@ class Whole:
     """Whether the file reads each slice and its mirror image, which doubles its time."""
 
     @property
+    def last(self) -> train.Plan:
+        return self.stages[-1]
+
+    @property
     def epochs(self) -> int:
-        return sum(plan.epochs for plan in (self.half, self.fold, self.fine))
+        return sum(plan.epochs for plan in (self.half, *self.stages))
 
     @property
     def slices_seen(self) -> int:
-        return sum(plan.epochs * plan.steps * plan.batch for plan in (self.half, self.fold, self.fine))
+        return sum(plan.epochs * plan.steps * plan.batch for plan in (self.half, *self.stages))
 
     def changed(self, **settings: Any) -> Whole:
         """The same with these settings for every network."""
-        networks = {name: replace(getattr(self, name), **settings) for name in ("half", "fold", "fine", "original")}
-        return replace(self, **networks)
+        return replace(
+            self,
+            half=replace(self.half, **settings),
+            stages=tuple(replace(plan, **settings) for plan in self.stages),
+            original=replace(self.original, **settings),
+        )
 
     def told(self) -> dict[str, Any] | None:
         return None if self.start is None else asdict(self.start)
@@ -104,6 +111,8 @@ _NETWORK = train.Plan(
     light_share=0.6,
 )
 
+_FINE = replace(_NETWORK, small_share=0.0, size=192, light_share=0.8)
+
 SECOND = Whole(
     start=pretrain.Plan(steps=2000, strength=MILD),
     half=replace(
@@ -115,24 +124,38 @@ SECOND = Whole(
         shares=(("tumour", 0.75), ("normal", 0.15), ("mirrored", 0.05), ("atlas_head", 0.035), ("atlas_brain", 0.015)),
         light_share=0.85,
     ),
-    fold=_NETWORK,
-    fine=replace(
+    stages=(
         _NETWORK,
-        seed=40,
-        epochs=8,
-        small_share=0.0,
-        size=192,
-        rate=5e-4,
-        average=0.995,
-        shares=(
-            ("tumour", 0.70),
-            ("normal", 0.10),
-            ("mirrored", 0.08),
-            ("atlas_head", 0.04),
-            ("atlas_brain", 0.015),
-            ("set_in", 0.065),
+        replace(
+            _FINE,
+            seed=40,
+            epochs=8,
+            rate=5e-4,
+            average=0.995,
+            shares=(
+                ("tumour", 0.70),
+                ("normal", 0.10),
+                ("mirrored", 0.08),
+                ("atlas_head", 0.04),
+                ("atlas_brain", 0.015),
+                ("set_in", 0.065),
+            ),
         ),
-        light_share=0.8,
+        replace(
+            _FINE,
+            seed=80,
+            epochs=20,
+            rate=6e-4,
+            average=0.997,
+            shares=(
+                ("tumour", 0.67),
+                ("normal", 0.10),
+                ("mirrored", 0.10),
+                ("atlas_head", 0.055),
+                ("atlas_brain", 0.015),
+                ("set_in", 0.06),
+            ),
+        ),
     ),
     original=replace(
         _NETWORK,
@@ -163,4 +186,4 @@ def tiny(size: int = 32, epochs: int = 2) -> Whole:
         restyled=0.5,
         light_share=0.5,
     )
-    return Whole(None, replace(fold, seed=11), fold, replace(fold, seed=21), fold, size)
+    return Whole(None, replace(fold, seed=11), (fold, replace(fold, seed=21)), fold, size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +34,8 @@ TUMOURS = tuple({"glioma": 0.40, "meningioma": 0.32, "pituitary": 0.28}.get(name
 
 COLIN = Path("/usr/share/mricron/templates/ch2.nii.gz")
 """Colin27, one healthy head scanned 27 times; Debian package mricron-data."""
+S1 = Path(sys.prefix) / "heads" / "pycortex-s1.nii.gz"
+"""One healthy head, neck and all, out of the source package of pycortex; `setup.sh --atlas` puts it there."""
 
 Pools = dict[str, data.Crops]
 _HOSTS = ("normal", "normal", "mirrored", "mirrored", "atlas_head", "atlas_brain")
@@ -56,6 +59,8 @@ def atlases() -> list[Atlas]:
     found = []
     if COLIN.is_file():
         found.append(Atlas("colin27", COLIN, ((2, 0.18, 0.93, 2), (1, 0.12, 0.90, 2), (0, 0.18, 0.82, 2))))
+    if S1.is_file():
+        found.append(Atlas("s1", S1, ((2, 0.25, 0.76, 2), (1, 0.14, 0.80, 2), (0, 0.26, 0.72, 2))))
     template = mni_template()
     if template is not None:
         found.append(Atlas("icbm152", template, ((2, 0.25, 0.85, 2), (1, 0.15, 0.87, 2), (0, 0.2, 0.8, 2))))
@@ -150,8 +155,10 @@ def build(slices: list[data.Slice], constants: recipe.Recipe, cache: Path, key: 
         "mirrored": data.cached(cache / f"mirrored-{key}.npz", lambda: mirrored_crops(slices, constants)),
     }
     if atlas:
-        for pool, name in (("atlas_head", "colin27"), ("atlas_brain", "icbm152")):
-            pools[pool] = data.cached(cache / f"{name}-{key}.npz", partial(atlas_crops, constants, name))
+        for pool, names in (("atlas_head", ("colin27", "s1")), ("atlas_brain", ("icbm152",))):
+            pools[pool] = data.joined(
+                [data.cached(cache / f"{n}-{key}.npz", partial(atlas_crops, constants, n)) for n in names]
+            )
     return {name: pool for name, pool in pools.items() if len(pool)}
 
 

@@ -75,27 +75,27 @@ class Work:
         return data.digest(self.slices)[7:19]
 
     def everything(self) -> pools.Pools:
-        plan = self.plan.fold
+        plan = self.plan.last
         return pools.build(self.slices, plan.recipe, self.places.run / "cache", self.key, plan.atlas)
 
     def part(self, fold: int) -> tables.Part:
         size = self.plan.input_size
         name = f"fold{fold}-{size}-{self.key}"
         slices = release.folds(self.slices, (fold,))
-        return tables.load_part(self.places.run / "cache", slices, self.plan.fold.recipe, size, name)
+        return tables.load_part(self.places.run / "cache", slices, self.plan.last.recipe, size, name)
 
     @property
     def way(self) -> str:
         """How the file asks, in the names of what is kept."""
         return f"{self.plan.input_size}" + ("-twice" if self.plan.twice else "")
 
-    def of_fold(self, fold: int) -> Path:
-        return self.places.run / (f"fold{fold}" if fold else "shipped")
+    def of_stages(self, fold: int) -> list[Path]:
+        """Where each stage of the fold's network is kept."""
+        name = f"fold{fold}" if fold else "shipped"
+        return [self.places.run / f"{name}-{number}" for number, _ in enumerate(self.plan.stages, 1)]
 
-    def of_fine(self, fold: int) -> Path:
-        """Where the fold's network ends."""
-        folder = self.of_fold(fold)
-        return folder.with_name(folder.name + "-fine")
+    def ended(self, fold: int) -> Path:
+        return self.of_stages(fold)[-1]
 
     def of_half(self, half: tuple[int, ...]) -> Path:
         return self.places.run / f"half{half[0]}"
@@ -103,7 +103,7 @@ class Work:
     def history(self, fold: int) -> list[dict[str, float]]:
         """Loss and accuracy of every epoch of a fold's network, those of its half first."""
         half = self.of_half(outoffold.half_for(fold, self.folds))
-        records = [r for run in (half, self.of_fold(fold), self.of_fine(fold)) for r in outoffold.history(run)]
+        records = [r for run in (half, *self.of_stages(fold)) for r in outoffold.history(run)]
         return [r | {"epoch": epoch} for epoch, r in enumerate(records, 1)]
 
     def of_seed(self, seed: int) -> Path:
@@ -131,12 +131,11 @@ def learn(work: Work, weights: Path | None, only: Sequence[int] = ()) -> None:
         outoffold.fit(plan, outoffold.without(everything, work.slices, others), work.of_half(half), start)
     for fold in wanted:
         say(f"fold {fold}: the others train" if fold else "the shipped weights: all folds train")
-        plan = replace(work.plan.fold, seed=work.plan.fold.seed + fold)
-        begun_from = work.of_half(outoffold.half_for(fold, work.folds)) / "checkpoint.pt"
+        before = work.of_half(outoffold.half_for(fold, work.folds))
         drawn_from = outoffold.without(everything, work.slices, {fold})
-        outoffold.fit(plan, drawn_from, work.of_fold(fold), begun_from)
-        plan = replace(work.plan.fine, seed=work.plan.fine.seed + fold)
-        outoffold.fit(plan, drawn_from, work.of_fine(fold), work.of_fold(fold) / "checkpoint.pt")
+        for plan, folder in zip(work.plan.stages, work.of_stages(fold)):
+            outoffold.fit(replace(plan, seed=plan.seed + fold), drawn_from, folder, before / "checkpoint.pt")
+            before = folder
 
 
 def original_protocol(work: Work, weights: Path | None, seeds: Sequence[int] = original.SEEDS) -> None:
@@ -153,15 +152,15 @@ def original_protocol(work: Work, weights: Path | None, seeds: Sequence[int] = o
 
 def sizes_of(work: Work, judgements: Sequence[nested.Judged]) -> list[dict[str, Any]]:
     """The figures by input size, each network with its own offsets; measured once, then kept."""
-    path = work.places.run / "cache" / f"sizes-{work.key}.json"
+    path = work.ended(outoffold.ALL) / "sizes.json"
     if path.is_file():
         kept: list[dict[str, Any]] = json.loads(path.read_text())
         return kept
     say("input sizes")
-    plan = work.plan.fine
+    plan = work.plan.last
     networks = []
     for one in judgements:
-        network = outoffold.network(work.of_fine(one.fold.number), plan)
+        network = outoffold.network(work.ended(one.fold.number), plan)
         release.shift(network, one.chosen.scaling.offsets)
         networks.append((network, one.fold.part.slices))
     asked = work.plan.input_size
@@ -175,12 +174,12 @@ def answers(work: Work) -> list[nested.Fold]:
     """What each fold's network says of its fold; asked once, then kept."""
     found = []
     for number in work.folds:
-        part, path = work.part(number), work.of_fine(number) / f"answers-{work.way}.npz"
+        part, path = work.part(number), work.ended(number) / f"answers-{work.way}.npz"
         fold = outoffold.stored(path, number, part)
         if fold is None:
             say(f"asking the network of fold {number}")
-            network = outoffold.network(work.of_fine(number), work.plan.fine)
-            fold = outoffold.asked(network, work.plan.fine, number, work.slices, part, work.plan.twice)
+            network = outoffold.network(work.ended(number), work.plan.last)
+            fold = outoffold.asked(network, work.plan.last, number, work.slices, part, work.plan.twice)
             outoffold.store(path, fold)
         found.append(fold)
     return found
@@ -188,7 +187,7 @@ def answers(work: Work) -> list[nested.Fold]:
 
 def finish(work: Work) -> dict[str, Any]:
     """Figures out of fold, the shipped file with its card, results and the card in words."""
-    places, plan, size = work.places, work.plan.fine, work.plan.input_size
+    places, plan, size = work.places, work.plan.last, work.plan.input_size
     folds = answers(work)
     say("figures out of fold")
     judgements = nested.judged(folds)
@@ -200,7 +199,7 @@ def finish(work: Work) -> dict[str, Any]:
     }
     chosen = nested.calibrated(folds)
     say("the shipped weights")
-    model = outoffold.network(work.of_fine(outoffold.ALL), plan)
+    model = outoffold.network(work.ended(outoffold.ALL), plan)
     foreign = release.foreign_constants(model, work.slices, plan.recipe, size, plan.atlas)
     digest = train.weights_digest(model)
     release.shift(model, chosen.scaling.offsets)
@@ -232,7 +231,7 @@ def leaks(work: Work) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(path.read_text())
         return found
     say("leakage")
-    constants = work.plan.fold.recipe
+    constants = work.plan.last.recipe
     # The slices carry the folds of the split that is used.
     splits = {
         work.split: similar.split("patient", work.slices, None),
@@ -247,7 +246,7 @@ def these_weights(
     work: Work, folds: Sequence[nested.Fold], content: bytes, chosen: release.Calibration
 ) -> dict[str, Any]:
     """What can be asked of weights that have seen all folds: pictures that are no slices of the data."""
-    plan, places = work.plan.fold, work.places
+    plan, places = work.plan.last, work.places
     inside = np.concatenate([f.scores.ood for f in folds])
     logits = np.concatenate([f.scores.logits for f in folds])
     none = np.zeros((0, len(LABELS)), np.float32)

@@ -39,7 +39,8 @@ class Volume:
 
 
 def read_nifti(path: Path) -> Volume:
-    """A NIfTI-1 file, plain or gzipped; scaling is left out, the recipe windows each slice anyway."""
+    """A NIfTI-1 file, plain or gzipped, turned as its sform says where it has one; scaling is left out, the recipe
+    windows each slice anyway."""
     raw = path.read_bytes()
     if raw[:2] == b"\x1f\x8b":
         raw = gzip.decompress(raw)
@@ -50,7 +51,21 @@ def read_nifti(path: Path) -> Volume:
     offset = int(struct.unpack(order + "f", raw[108:112])[0])
     shape = tuple(dims[1:4])
     voxels = np.frombuffer(raw, dtype=order + _NIFTI_TYPES[code], count=int(np.prod(shape)), offset=offset)
-    return Volume(voxels.reshape(shape, order="F").astype(np.float32), (steps[1], steps[2], steps[3]))
+    volume = Volume(voxels.reshape(shape, order="F").astype(np.float32), (steps[1], steps[2], steps[3]))
+    known = struct.unpack(order + "h", raw[254:256])[0] > 0
+    return turned(volume, np.frombuffer(raw, order + "f4", 12, 280).reshape(3, 4)[:, :3]) if known else volume
+
+
+def turned(volume: Volume, directions: npt.NDArray[np.float32]) -> Volume:
+    """Axes put into a Volume's order by what they are nearest to; column i of [3,3] is axis i, in x to the right, y to
+    the front and z upwards, as NIfTI has them."""
+    order = [int(np.abs(row).argmax()) for row in directions]
+    if sorted(order) != [0, 1, 2]:
+        raise ValueError(f"the sform's axes are too oblique to tell apart: {directions.tolist()}")
+    signs = [directions[world, axis] * (-1 if world == 0 else 1) for world, axis in enumerate(order)]
+    flips = tuple(slice(None, None, 1 if sign > 0 else -1) for sign in signs)
+    x, y, z = (volume.spacing[axis] for axis in order)
+    return Volume(np.ascontiguousarray(volume.voxels.transpose(order)[flips]), (x, y, z))
 
 
 def read_dicom_zip(path: Path) -> Volume:
@@ -83,9 +98,9 @@ def read_brainbrowser(header: Path) -> Volume:
     wanted = ("xspace", "yspace", "zspace")
     voxels = voxels.transpose([order.index(name) for name in wanted])
     # MINC counts x to the right, y to the front and z upwards; a Volume counts x to the left.
-    turned = tuple(slice(None, None, -1 if (axes[n]["step"] > 0) == (n == "xspace") else 1) for n in wanted)
+    flips = tuple(slice(None, None, -1 if (axes[n]["step"] > 0) == (n == "xspace") else 1) for n in wanted)
     x, y, z = (abs(float(axes[name]["step"])) for name in wanted)
-    return Volume(np.ascontiguousarray(voxels[turned]).astype(np.float32), (x, y, z))
+    return Volume(np.ascontiguousarray(voxels[flips]).astype(np.float32), (x, y, z))
 
 
 def read(path: Path) -> Volume:

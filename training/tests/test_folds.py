@@ -89,7 +89,7 @@ def test_bootstrap_draws_patients_not_slices() -> None:
 
 def test_a_folds_network_never_sees_the_fold(small_data: Path, tmp_path: Path) -> None:
     slices = data.load(small_data)
-    everything = pools.build(slices, plans.tiny().fold.recipe, tmp_path, "t", atlas=False)
+    everything = pools.build(slices, plans.tiny().last.recipe, tmp_path, "t", atlas=False)
     inside = {s.name for s in slices if s.fold == 2}
     kept = outoffold.without(everything, slices, {2})
     assert not inside & {name for pool in kept.values() for name in pool.names}
@@ -108,7 +108,7 @@ def colours(x: torch.Tensor) -> list[torch.Tensor]:
 
 def test_start_without_labels_learns_resumes_and_is_taken_over(small_data: Path, tmp_path: Path) -> None:
     slices = data.load(small_data)
-    everything = pools.build(slices, plans.tiny().fold.recipe, tmp_path, "t", atlas=False)
+    everything = pools.build(slices, plans.tiny().last.recipe, tmp_path, "t", atlas=False)
     plan = pretrain.Plan(steps=12, batch=8, size=64, threads=1)
     student = pretrain.Student(plan, colours)
     losses = [student.learn(everything) for _ in range(6)]
@@ -125,7 +125,7 @@ def test_start_without_labels_learns_resumes_and_is_taken_over(small_data: Path,
     with pytest.raises(ValueError, match="another plan"):
         pretrain.run(replace(plan, steps=24), everything, tmp_path / "start.pt", lambda: colours)
 
-    fold = train.Trainer(plans.tiny().fold, tmp_path / "run")
+    fold = train.Trainer(plans.tiny().last, tmp_path / "run")
     drawn = fold.model.output.weight.clone()
     outoffold.begin(fold, tmp_path / "start.pt")
     assert torch.equal(fold.model.output.weight, drawn)
@@ -135,7 +135,7 @@ def test_start_without_labels_learns_resumes_and_is_taken_over(small_data: Path,
 def test_start_of_another_network_is_refused(tmp_path: Path) -> None:
     torch.save({"average": {"stem": torch.zeros(1)}}, tmp_path / "other.pt")
     with pytest.raises(ValueError, match="another network"):
-        outoffold.begin(train.Trainer(plans.tiny().fold, tmp_path / "run"), tmp_path / "other.pt")
+        outoffold.begin(train.Trainer(plans.tiny().last, tmp_path / "run"), tmp_path / "other.pt")
 
 
 def test_slices_without_runs_have_no_studies_of_tumours_and_say_so(folds: list[nested.Fold]) -> None:
@@ -160,7 +160,7 @@ def test_every_fold_begins_from_the_half_without_it() -> None:
 
 
 def test_an_interrupted_network_ends_as_in_one_go(small_data: Path, tmp_path: Path) -> None:
-    slices, plan = data.load(small_data), plans.tiny().fold
+    slices, plan = data.load(small_data), plans.tiny().last
     everything = outoffold.without(pools.build(slices, plan.recipe, tmp_path, "t", atlas=False), slices, {1})
     half = train.Trainer(plan, tmp_path / "cut")
     half.train_epoch(everything)
@@ -173,7 +173,7 @@ def test_an_interrupted_network_ends_as_in_one_go(small_data: Path, tmp_path: Pa
 
 
 def test_a_network_takes_over_all_of_another_that_learned_from_labels(tmp_path: Path) -> None:
-    plan = replace(plans.tiny().fold, locate=0.5)
+    plan = replace(plans.tiny().last, locate=0.5)
     first, second = train.Trainer(plan, tmp_path / "first"), train.Trainer(replace(plan, seed=2), tmp_path / "second")
     first.store()
     outoffold.begin(second, tmp_path / "first" / "checkpoint.pt")
@@ -183,9 +183,9 @@ def test_a_network_takes_over_all_of_another_that_learned_from_labels(tmp_path: 
 
 
 def test_asking_an_unfinished_network_is_refused(tmp_path: Path) -> None:
-    train.Trainer(plans.tiny().fold, tmp_path).store()
+    train.Trainer(plans.tiny().last, tmp_path).store()
     with pytest.raises(ValueError, match="train it to the end"):
-        outoffold.network(tmp_path, plans.tiny().fold)
+        outoffold.network(tmp_path, plans.tiny().last)
 
 
 def test_pooling_takes_stand_ins_of_one_fold_only(folds: list[nested.Fold]) -> None:

@@ -29,7 +29,7 @@ def test_a_fifth_of_each_of_its_labels_is_held_out(slices: list[data.Slice]) -> 
 def test_its_labels_count_and_the_held_out_part_stays_unseen(slices: list[data.Slice], tmp_path: Path) -> None:
     moved = next(i for i, s in enumerate(slices) if s.seed_label == 0)
     slices[moved] = replace(slices[moved], seed_label=3)
-    everything = pools.build(slices, plans.tiny().fold.recipe, tmp_path, "t", atlas=False)
+    everything = pools.build(slices, plans.tiny().last.recipe, tmp_path, "t", atlas=False)
     drawn = original.of(slices, 1)
     drawn = [replace(s, fold=2) if s.name == slices[moved].name else s for s in drawn]
     kept = original.only(everything, drawn)

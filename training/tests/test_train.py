@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -28,7 +30,7 @@ from neurotriage_training import (
 )
 from neurotriage_training.model import Depthwise, ExportedClassifier, Locator, SliceClassifier, asked, foreignness
 
-PLAN = replace(plans.tiny(epochs=3).fold, locate=0.5)
+PLAN = replace(plans.tiny(epochs=3).last, locate=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +157,8 @@ def test_shipped_file_is_whole_in_itself(shipped: Path) -> None:
     stored = export.metadata(content)
     model_card, golden = json.loads(stored["neurotriage.card"]), json.loads(stored["neurotriage.golden"])
     assert model_card == json.loads((shipped / "model" / "card.json").read_text())
+    graph = onnx.load_from_string(content).graph.SerializeToString()
+    assert stored["neurotriage.graph"] == f"sha256:{hashlib.sha256(graph).hexdigest()}"
     assert model_card["schema"] == "model.v1" and model_card["labels"] == list(LABELS)
     results = export.run(export.session(content), card.golden_inputs(model_card["input"]["size"]))
     assert np.allclose(results["logits"], golden["logits"], atol=1e-4)
@@ -164,7 +168,7 @@ def test_shipped_file_is_whole_in_itself(shipped: Path) -> None:
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_shipped_file_takes_any_batch(shipped: Path, count: int) -> None:
     running = onnxruntime.InferenceSession(str(shipped / "model" / "model.onnx"), providers=["CPUExecutionProvider"])
-    size = plans.tiny().fold.size
+    size = plans.tiny().last.size
     logits, cams, ood = running.run(list(export.OUTPUTS), {"input": card.golden_inputs(size, count)})
     assert logits.shape == (count, 4) and cams.shape[:2] == (count, 4) and ood.shape == (count,)
     assert (cams >= 0).all()

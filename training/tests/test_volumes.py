@@ -36,6 +36,20 @@ def as_nifti(path: Path) -> volumes.Volume:
     return volumes.read_nifti(path)
 
 
+def as_turned_nifti(path: Path) -> volumes.Volume:
+    """As FreeSurfer keeps heads: axes to the left, downwards and to the front, and an sform that says so."""
+    header = bytearray(352)
+    header[0:4] = struct.pack("<i", 348)
+    header[40:56] = struct.pack("<8h", 3, SHAPE[0], SHAPE[2], SHAPE[1], 1, 1, 1, 1)
+    header[70:72] = struct.pack("<h", 4)
+    header[76:108] = struct.pack("<8f", 1, 0.5, 2, 0.75, 0, 0, 0, 0)
+    header[108:112] = struct.pack("<f", 352)
+    header[254:256] = struct.pack("<h", 1)
+    header[280:328] = struct.pack("<12f", -0.5, 0, 0.1, 0, 0.1, 0, 0.75, 0, 0, -2, 0, 0)
+    path.write_bytes(bytes(header) + marked().transpose(0, 2, 1)[:, ::-1].tobytes(order="F"))
+    return volumes.read_nifti(path)
+
+
 def as_dicom(path: Path) -> volumes.Volume:
     """Axial slices, stored from the crown downwards: rows go to the back, columns to the left."""
     from pydicom.dataset import Dataset, FileMetaDataset
@@ -75,7 +89,12 @@ def test_what_is_no_volume_is_refused(tmp_path: Path) -> None:
         volumes.read(tmp_path / "a.txt")
 
 
-@pytest.mark.parametrize("make", [as_nifti, as_dicom, as_brainbrowser])
+def test_axes_between_two_directions_are_refused() -> None:
+    with pytest.raises(ValueError, match="too oblique"):
+        volumes.turned(volumes.Volume(np.zeros(SHAPE, np.float32), (1, 1, 1)), np.ones((3, 3), np.float32))
+
+
+@pytest.mark.parametrize("make", [as_nifti, as_turned_nifti, as_dicom, as_brainbrowser])
 def test_slices_are_upright(tmp_path: Path, make) -> None:
     volume = make(tmp_path / "volume")
     assert volume.voxels.shape == SHAPE and volume.spacing == (0.5, 0.75, 2.0)

@@ -123,6 +123,8 @@ def _shared(summary: dict[str, Any]) -> str:
   0.001) the best on validation patients, a training fold that is then not trained on; the test fold is never looked at.
 - Unless the row says otherwise: head crop, flip, rotation 0.2, contrast 0.2, class weights 1/1/1.5/1, the network's own pooled head,
   one cycle. Every technique row differs from `{REFERENCE}` in that one thing.
+- `ours` and the technique rows are the project's MobileNetV3Large, which begins with the start without labels (`training/README.md`). The start
+  has seen the pixels of all folds, no label of any; the other backbones' weights are what the last column says.
 - Probes, on fold 1{probes}: slices whose tumour was replaced by the mirrored other side should be called normal, normals
   with a tumour set in should be called tumour. A network that looks at the source fails them."""
 
@@ -183,7 +185,7 @@ def _techniques(summary: dict[str, Any]) -> str:
     base = next(row for row in summary["rows"] if row["row"] == REFERENCE)
     lines = [(f"*{base['title']}, the reference*", "", *recalls(base), seeds(base), epochs(base))]
     lines += [(row["title"], _against(row, base), *recalls(row), seeds(row), epochs(row)) for row in rows]
-    return f"""## Techniques, on MobileNetV3Large
+    return f"""## Techniques, on MobileNetV3Large with the start without labels
 
 {document.table(("change", "macro, patients apart, less the reference", *RECALLS, "seeds", "epochs"), lines)}"""
 
@@ -218,9 +220,10 @@ def _search(found: Found) -> str:
     plots = f"![History]({PICTURES}/{pictures.HISTORY})"
     if shares:
         plots += f"\n![Importances]({PICTURES}/{pictures.IMPORTANCES})"
+    start = "from the start without labels" if found["start"] else "from scratch"
     return f"""## Bayesian optimisation
 
-MobileNetV3Large with the flattened head; each trial sees {found["slices"]} slices of folds {folds["train"]} at {found["size"]}² and is judged on
+MobileNetV3Large {start} with the flattened head; each trial sees {found["slices"]} slices of folds {folds["train"]} at {found["size"]}² and is judged on
 the patients of fold {folds["validation"]}; the test fold is not looked at. TPE against as many random trials.{told}
 
 {document.table(head, lines)}

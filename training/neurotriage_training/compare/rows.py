@@ -1,4 +1,10 @@
-"""The catalogue: what is compared with what. Written before any row was run."""
+"""The catalogue: what is compared with what.
+
+Written before any row was run, but for one change: the technique rows began from scratch at first. When the backbones
+had been run with patients apart (MobileNetV3Large from scratch 0.58 after three epochs, with the start without labels
+0.90), and no technique had, these were moved to the start: of a network that has hardly learned, differences say
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -55,11 +61,10 @@ STUDY = Technique(
 """All that the original study did, together."""
 MODEL = Technique(augment=("model",), stand_ins=True)
 """The shipped model's preprocessing and stand-ins."""
-_LARGE = "mobilenetv3large"
 
 
 def _ablation(name: str, title: str, **changed: Any) -> Row:
-    return Row(name, "technique", title, _LARGE, replace(Technique(), **changed))
+    return Row(name, "technique", title, OURS, replace(Technique(), **changed))
 
 
 def _catalogue() -> tuple[Row, ...]:
@@ -68,7 +73,7 @@ def _catalogue() -> tuple[Row, ...]:
         *backbones,
         Row("ours", "backbone", "MobileNetV3Large, ours, the start without labels", OURS),
         Row("study-resnet50", "original", "ResNet50, flatten, dense 512: the base case", "resnet50", STUDY, 0.9052),
-        Row("study", "original", "MobileNetV3Large, flatten, dense 512", _LARGE, STUDY, 0.9216),
+        Row("study", "original", "MobileNetV3Large, flatten, dense 512", "mobilenetv3large", STUDY, 0.9216),
         _ablation("augment-none", "no augmentation", augment=()),
         _ablation("augment-flip", "horizontal flip only", augment=("flip",)),
         _ablation("augment-rotation", "rotation 0.2 only", augment=("rotation",)),
@@ -84,13 +89,12 @@ def _catalogue() -> tuple[Row, ...]:
         _ablation("frame-whole", "the whole picture, no head crop", frame="whole"),
         _ablation("augment-model", "the shipped model's tone and geometry", augment=("model",)),
         _ablation("stand-ins", "set-in and mirrored-away tumours", stand_ins=True),
-        Row("model", "technique", "both: the shipped model's preprocessing", _LARGE, MODEL),
-        Row("ours-model", "technique", "both, ours, the start without labels", OURS, MODEL),
+        Row("model", "technique", "both: the shipped model's preprocessing", OURS, MODEL),
     )
 
 
 ROWS = _catalogue()
-REFERENCE = _LARGE
+REFERENCE = OURS
 """The row that every ablation differs from in one thing."""
 
 
