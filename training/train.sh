@@ -18,6 +18,12 @@ if [ -d "$examples" ] || { command -v npm >/dev/null && mkdir -p "$examples" && 
   tar -xzf "$examples"/brainbrowser-2.3.0.tgz -C "$examples" --strip-components=3 package/examples/models; }; then
   for header in "$examples"/structural*.mnc.header.gz; do [ -f "$header" ] && healthy+=("$header"); done
 fi
+# One more is in a Debian package of examples.
+examples=$here/runs/itk-examples head=usr/share/doc/insighttoolkit5-examples/examples/Data/KmeansTest_T1UCharRaw.nii.gz
+if [ -f "$examples/$head" ] || { command -v apt-get >/dev/null && mkdir -p "$examples" && (cd "$examples" &&
+  apt-get download -qq insighttoolkit5-examples 2>/dev/null && dpkg-deb -x insighttoolkit5-examples_*.deb .); }; then
+  healthy+=("$examples/$head")
+fi
 [ ${#healthy[@]} -eq 0 ] || healthy=(--healthy "${healthy[@]}")
 # Waiting threads that spin steal the cores from the working ones, and so do a second library's threads.
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive} OPENBLAS_NUM_THREADS=${OPENBLAS_NUM_THREADS:-1}

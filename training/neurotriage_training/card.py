@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from . import LABELS, calibrate, pooling, recipe
 
-VERSION = "2026.12.1"
+VERSION = "2026.12.2"
 NAME = "mobilenetv3-large"
 GOLDEN_INPUTS = 4
 

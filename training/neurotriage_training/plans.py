@@ -156,6 +156,21 @@ SECOND = Whole(
                 ("set_in", 0.06),
             ),
         ),
+        replace(
+            _FINE,
+            seed=120,
+            epochs=5,
+            rate=3e-4,
+            average=0.995,
+            shares=(
+                ("tumour", 0.63),
+                ("normal", 0.10),
+                ("mirrored", 0.09),
+                ("atlas_head", 0.11),
+                ("atlas_brain", 0.01),
+                ("set_in", 0.06),
+            ),
+        ),
     ),
     original=replace(
         _NETWORK,

@@ -55,12 +55,13 @@ class Atlas:
 
 
 def atlases() -> list[Atlas]:
-    """The healthy volumes that this machine has."""
+    """The healthy volumes that this machine has. The heads are cut down to the neck: series begin there, and a network
+    that has seen brains only takes a jaw for a tumour."""
     found = []
     if COLIN.is_file():
-        found.append(Atlas("colin27", COLIN, ((2, 0.18, 0.93, 2), (1, 0.12, 0.90, 2), (0, 0.18, 0.82, 2))))
+        found.append(Atlas("colin27", COLIN, ((2, 0.02, 0.96, 2), (1, 0.10, 0.94, 2), (0, 0.14, 0.86, 2))))
     if S1.is_file():
-        found.append(Atlas("s1", S1, ((2, 0.25, 0.76, 2), (1, 0.14, 0.80, 2), (0, 0.26, 0.72, 2))))
+        found.append(Atlas("s1", S1, ((2, 0.02, 0.78, 2), (1, 0.12, 0.84, 2), (0, 0.23, 0.75, 2))))
     template = mni_template()
     if template is not None:
         found.append(Atlas("icbm152", template, ((2, 0.25, 0.85, 2), (1, 0.15, 0.87, 2), (0, 0.2, 0.8, 2))))
