@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from neurotriage_training.compare.learner import Budget, Machine
 from neurotriage_training.compare.rows import Run, named
 from neurotriage_training.compare.runner import Setting
 from neurotriage_training.compare.slices import Shelf, locked
+from neurotriage_training.model import SliceClassifier
 
 SETTING = Setting(32, Budget(steps=3), Machine("cpu", 1, True), Source())
 TINY = ("--from-scratch", "--size", "32", "--minutes", "0.005", "--epochs", "0.5")
@@ -25,6 +27,14 @@ TINY = ("--from-scratch", "--size", "32", "--minutes", "0.005", "--epochs", "0.5
 @pytest.fixture(scope="module")
 def shelf(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
     return Shelf(small_data, tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Setting:
+    """With a start without labels, as `make train` leaves one."""
+    path = tmp_path_factory.mktemp("start") / "start.pt"
+    torch.save({"average": SliceClassifier().state_dict()}, path)
+    return replace(SETTING, source=Source(start=path))
 
 
 def at(folder: Path) -> store.Places:
@@ -83,11 +93,11 @@ def cut_off(learner: runner.Learner, steps: int) -> None:
         learner.train(Budget(steps=6))
 
 
-def test_what_is_kept_of_a_run(shelf: Shelf, tmp_path: Path) -> None:
+def test_what_is_kept_of_a_run(shelf: Shelf, started: Setting, tmp_path: Path) -> None:
     places, run = at(tmp_path), run_of("stand-ins")
-    assert runner.run_all([run], shelf, SETTING, places) == 0
+    assert runner.run_all([run], shelf, started, places) == 0
     figures = json.loads(places.figures(run).read_text())
-    assert figures["steps"] == 3 and figures["ended"] == "planned" and figures["weights"] == "from scratch"
+    assert figures["steps"] == 3 and figures["ended"] == "planned" and figures["weights"] == "the start without labels"
     assert figures["epochs"] == pytest.approx(3 * 32 / 48, abs=1e-5) and figures["slices"]["test"] == 12
     with places.predictions(run).open(newline="") as handle:
         lines = list(csv.DictReader(handle))
@@ -96,7 +106,7 @@ def test_what_is_kept_of_a_run(shelf: Shelf, tmp_path: Path) -> None:
     assert {x["file"] for x in lines} == {s.name for s in shelf.slices if s.fold == 1}
     assert figures["mirrored_away"]["slices"] > 0 and 0 <= figures["set_in"]["called_tumour"] <= 1
     before = places.figures(run).stat().st_mtime_ns
-    assert runner.run_all([run], shelf, SETTING, places) == 0 and places.figures(run).stat().st_mtime_ns == before
+    assert runner.run_all([run], shelf, started, places) == 0 and places.figures(run).stat().st_mtime_ns == before
     assert not (places.of(run) / "checkpoint.pt").exists()
 
 
@@ -114,11 +124,11 @@ def test_a_row_without_its_start_is_not_run_and_not_invented(shelf: Shelf, tmp_p
     assert row["patient"] is None and "not run" in document.render(table.summarise(at(tmp_path)))
 
 
-def test_a_kept_network_is_exported_with_figures_of_its_own(shelf: Shelf, tmp_path: Path) -> None:
+def test_a_kept_network_is_exported_with_figures_of_its_own(shelf: Shelf, started: Setting, tmp_path: Path) -> None:
     places, run = at(tmp_path), run_of("head-flatten")
     with pytest.raises(FileNotFoundError, match="run the row first"):
         runner.kept(run, places)
-    runner.run_all([run], shelf, SETTING, places)
+    runner.run_all([run], shelf, started, places)
     from neurotriage_training.compare import export as exporting
 
     path = exporting.export(run.row, shelf, places, tmp_path / "out")
