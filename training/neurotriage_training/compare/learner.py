@@ -29,7 +29,8 @@ STORE_EVERY = 60.0
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a network may train: minutes of this machine, epochs at most; or `steps` exactly, when not 0."""
+    """How long a network may train: minutes of this machine (on a processor with one thread those of its core, so that
+    what else runs there takes none away), epochs at most; or `steps` exactly, when not 0."""
 
     minutes: float = 10.0
     epochs: float = 60.0
@@ -43,6 +44,10 @@ class Machine:
     device: str = "cpu"
     threads: int = 1
     bf16: bool = True
+
+    def clock(self) -> float:
+        """Seconds of the core where the network has one to itself, of the clock on the wall otherwise."""
+        return time.process_time() if self.device == "cpu" and self.threads == 1 else time.monotonic()
 
 
 @dataclass
@@ -100,7 +105,7 @@ class Learner:
         every = max(1, min(self.feed.steps, done.planned // 8))
         losses: list[float] = []
         while not done.ended:
-            began = time.monotonic()
+            began = self.machine.clock()
             last = self._step(done.steps)
             losses.append(last)
             done.steps += 1
@@ -108,7 +113,7 @@ class Learner:
                 self._look(losses)
                 losses = []
                 say(f"step {done.steps} of {done.planned}, loss {done.history[-1]['loss']:.3f}, {done.seconds:.0f} s")
-            done.seconds += time.monotonic() - began
+            done.seconds += self.machine.clock() - began
             done.epochs = done.steps * self.feed.batch / self.feed.slices
             done.ended = self._ended(last, limit)
             if done.ended or time.monotonic() - stored > STORE_EVERY:
@@ -159,10 +164,10 @@ class Learner:
         """Steps that fit the budget, by the time of three of them, which are then undone."""
         before = copy.deepcopy((self.network.state_dict(), self.optimiser.state_dict()))
         self._step(0)
-        began = time.monotonic()
+        began = self.machine.clock()
         for step in range(1, 4):
             self._step(step)
-        each = (time.monotonic() - began) / 3
+        each = (self.machine.clock() - began) / 3
         self.network.load_state_dict(before[0])
         self.optimiser.load_state_dict(before[1])
         most = round(budget.epochs * self.feed.steps)
