@@ -1,9 +1,8 @@
 """The catalogue: what is compared with what.
 
 Written before any row was run, but for one change: the technique rows began from scratch at first. When the backbones
-had been run with patients apart (MobileNetV3Large from scratch 0.58 after three epochs, with the start without labels
-0.90), and no technique had, these were moved to the start: of a network that has hardly learned, differences say
-nothing.
+had been run with patients apart (MobileNetV3Large from scratch far below the same with the start without labels), and
+no technique had, these were moved to the start: of a network that has hardly learned, differences say nothing.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from .backbones import OURS
 from .feed import Feed
 from .learner import Budget, Learner
 from .network import predict
-from .slices import Shelf
+from .slices import Shelf, locked
 from .techniques import Technique
 
 RATES = (0.1, 0.01, 0.001, 0.0001)
@@ -64,13 +64,14 @@ def study(kind: str, plan: Plan, places: store.Places) -> Any:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     name = f"{kind}-{plan.slices}"
-    with contextlib.suppress(KeyError):
-        kept = optuna.load_study(study_name=name, storage=storage(places))
-        kept.sampler = sampler(kind, plan, len(kept.trials))
-        return kept
-    return optuna.create_study(
-        study_name=name, storage=storage(places), direction="maximize", sampler=sampler(kind, plan, 0)
-    )
+    with locked(places.run / "search.lock"):  # two processes must not both make the tables
+        with contextlib.suppress(KeyError):
+            kept = optuna.load_study(study_name=name, storage=storage(places))
+            kept.sampler = sampler(kind, plan, len(kept.trials))
+            return kept
+        return optuna.create_study(
+            study_name=name, storage=storage(places), direction="maximize", sampler=sampler(kind, plan, 0)
+        )
 
 
 def chosen(trial: Any) -> Technique:
