@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import document
 from . import pictures
-from .rows import REFERENCE
+from .rows import PROTOCOLS, REFERENCE
 
 NOT_RUN = "not run"
 PICTURES = "../training/results/compare"
@@ -88,12 +88,14 @@ def _head(summary: dict[str, Any]) -> str:
         state = f"{networks} of {planned} networks have been trained; what is missing says *{NOT_RUN}*."
     else:
         state = f"All {planned} networks have been trained."
+    most = max((len(row[p]["seeds"]) for row in summary["rows"] for p in PROTOCOLS if row[p]), default=0)
+    caution = " **One seed so far**: of rows that are less than two points apart it says nothing." if most == 1 else ""
     return f"""# The comparison: backbones and techniques
 
 <!-- Written by `python -m neurotriage_training compare table` from training/results/compare. Do not edit. -->
 
 Which backbone and which technique of the original study earn their place, measured with patients kept apart beside the
-original, leaking protocol. {state} Recalls are per cent, mean ± standard deviation over seeds."""
+original, leaking protocol. {state} Recalls are per cent, mean ± standard deviation over seeds.{caution}"""
 
 
 def _shared(summary: dict[str, Any]) -> str:
