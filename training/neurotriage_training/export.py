@@ -69,7 +69,7 @@ def finish(made: onnx.ModelProto, model_card: dict[str, Any]) -> bytes:
     for key, value in (
         ("neurotriage.card", card.compact(model_card)),
         ("neurotriage.golden", json.dumps(card.golden(results["logits"], results["ood"]), separators=(",", ":"))),
-        ("neurotriage.graph", "sha256:" + hashlib.sha256(made.graph.SerializeToString()).hexdigest()),
+        ("neurotriage.graph", digest(made.graph.SerializeToString())),
     ):
         while any(entry.key == key for entry in made.metadata_props):
             made.metadata_props.remove(next(entry for entry in made.metadata_props if entry.key == key))
@@ -95,6 +95,10 @@ def write(folder: Path, content: bytes, model_card: dict[str, Any]) -> None:
     (folder / "card.json").write_text(json.dumps(card.rounded(model_card), indent=2, ensure_ascii=False) + "\n")
     stored = metadata(content)["neurotriage.golden"]
     (folder / "golden.json").write_text(json.dumps(json.loads(stored), indent=2) + "\n")
+
+
+def digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def metadata(content: bytes) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -78,8 +77,8 @@ def write(folder: Path, model: Path | None = None) -> None:
         described |= {"pixels": f"{name}.pixels.gz", "tensor": f"{name}.tensor.gz", "crop": _crop(head)}
         described["logits"] = export.run(running, tensor[None, None])["logits"][0].tolist()
         made.append(described)
-    digest = hashlib.sha256((model or inspect_slice.MODEL).read_bytes()).hexdigest()
-    content = {"size": size, "recipe": constants.card(), "model_digest": f"sha256:{digest}", "cases": made}
+    digest = export.digest((model or inspect_slice.MODEL).read_bytes())
+    content = {"size": size, "recipe": constants.card(), "model_digest": digest, "cases": made}
     (folder / "cases.json").write_text(json.dumps(content, indent=1) + "\n")
     (folder / "README.md").write_text(README)
 

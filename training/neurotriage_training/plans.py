@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from . import augment, pretrain, train
+from . import augment, pools, pretrain, train
 
 MILD = augment.Strength(gamma=0.45, curve=0.25, noise=0.3, resolution=0.25, blur=0.25, sharpen=0.2, rotation=10.0)
 
@@ -83,6 +83,11 @@ class Whole:
         return None if self.start is None else asdict(self.start)
 
 
+def _mix(**shares: float) -> pools.Shares:
+    """What part of a batch each pool gives."""
+    return tuple(shares.items())
+
+
 _NETWORK = train.Plan(
     seed=20,
     epochs=44,
@@ -98,14 +103,7 @@ _NETWORK = train.Plan(
     locate=0.7,
     dropout=0.2,
     threads=1,
-    shares=(
-        ("tumour", 0.66),
-        ("normal", 0.11),
-        ("mirrored", 0.11),
-        ("atlas_head", 0.04),
-        ("atlas_brain", 0.015),
-        ("set_in", 0.065),
-    ),
+    shares=_mix(tumour=0.66, normal=0.11, mirrored=0.11, atlas_head=0.04, atlas_brain=0.015, set_in=0.065),
     strength=SOFT,
     light=LIGHT,
     light_share=0.6,
@@ -121,7 +119,7 @@ SECOND = Whole(
         epochs=20,
         small_share=1.0,
         rate=1.5e-3,
-        shares=(("tumour", 0.75), ("normal", 0.15), ("mirrored", 0.05), ("atlas_head", 0.035), ("atlas_brain", 0.015)),
+        shares=_mix(tumour=0.75, normal=0.15, mirrored=0.05, atlas_head=0.035, atlas_brain=0.015),
         light_share=0.85,
     ),
     stages=(
@@ -132,14 +130,7 @@ SECOND = Whole(
             epochs=8,
             rate=5e-4,
             average=0.995,
-            shares=(
-                ("tumour", 0.70),
-                ("normal", 0.10),
-                ("mirrored", 0.08),
-                ("atlas_head", 0.04),
-                ("atlas_brain", 0.015),
-                ("set_in", 0.065),
-            ),
+            shares=_mix(tumour=0.70, normal=0.10, mirrored=0.08, atlas_head=0.04, atlas_brain=0.015, set_in=0.065),
         ),
         replace(
             _FINE,
@@ -147,14 +138,7 @@ SECOND = Whole(
             epochs=20,
             rate=6e-4,
             average=0.997,
-            shares=(
-                ("tumour", 0.67),
-                ("normal", 0.10),
-                ("mirrored", 0.10),
-                ("atlas_head", 0.055),
-                ("atlas_brain", 0.015),
-                ("set_in", 0.06),
-            ),
+            shares=_mix(tumour=0.67, normal=0.10, mirrored=0.10, atlas_head=0.055, atlas_brain=0.015, set_in=0.06),
         ),
         replace(
             _FINE,
@@ -162,14 +146,7 @@ SECOND = Whole(
             epochs=5,
             rate=3e-4,
             average=0.995,
-            shares=(
-                ("tumour", 0.63),
-                ("normal", 0.10),
-                ("mirrored", 0.09),
-                ("atlas_head", 0.11),
-                ("atlas_brain", 0.01),
-                ("set_in", 0.06),
-            ),
+            shares=_mix(tumour=0.63, normal=0.10, mirrored=0.09, atlas_head=0.11, atlas_brain=0.01, set_in=0.06),
         ),
     ),
     original=replace(
@@ -178,7 +155,7 @@ SECOND = Whole(
         small_share=8 / 12,
         rate=1.5e-3,
         restyled=0.0,
-        shares=(("tumour", 0.8), ("normal", 0.2)),
+        shares=_mix(tumour=0.8, normal=0.2),
         light_share=1.0,
     ),
     input_size=192,

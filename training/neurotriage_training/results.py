@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import LABELS, card, document, nested, plots
+from . import LABELS, card, document, export, nested, plots
 
 
 def write_predictions(folder: Path, judgements: Sequence[nested.Judged]) -> None:
@@ -44,7 +43,7 @@ def write(
     summary = {
         "headline": {
             "model": model_card["version"],
-            "digest": "sha256:" + hashlib.sha256(content).hexdigest(),
+            "digest": export.digest(content),
             "bytes": len(content),
             "macro_recall": slices["macro_recall"],
             "glioma_recall": slices["glioma_recall"],

@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -56,7 +57,7 @@ def read_nifti(path: Path) -> Volume:
     return turned(volume, np.frombuffer(raw, order + "f4", 12, 280).reshape(3, 4)[:, :3]) if known else volume
 
 
-def turned(volume: Volume, directions: npt.NDArray[np.float32]) -> Volume:
+def turned(volume: Volume, directions: npt.NDArray[np.floating[Any]]) -> Volume:
     """Axes put into a Volume's order by what they are nearest to; column i of [3,3] is axis i, in x to the right, y to
     the front and z upwards, as NIfTI has them."""
     order = [int(np.abs(row).argmax()) for row in directions]
@@ -95,12 +96,11 @@ def read_brainbrowser(header: Path) -> Volume:
     raw = gzip.decompress(header.with_name(header.name.replace(".header.", ".raw.")).read_bytes())
     order = [str(name) for name in axes["order"]]
     voxels = np.frombuffer(raw, np.uint8).reshape([int(axes[name]["space_length"]) for name in order])
-    wanted = ("xspace", "yspace", "zspace")
-    voxels = voxels.transpose([order.index(name) for name in wanted])
-    # MINC counts x to the right, y to the front and z upwards; a Volume counts x to the left.
-    flips = tuple(slice(None, None, -1 if (axes[n]["step"] > 0) == (n == "xspace") else 1) for n in wanted)
-    x, y, z = (abs(float(axes[name]["step"])) for name in wanted)
-    return Volume(np.ascontiguousarray(voxels[flips]).astype(np.float32), (x, y, z))
+    # MINC counts x to the right, y to the front and z upwards, as NIfTI does.
+    steps = {name: float(axes[name]["step"]) for name in order}
+    directions = np.asarray([[steps[n] * (n == world) for n in order] for world in ("xspace", "yspace", "zspace")])
+    first, second, third = (abs(steps[name]) for name in order)
+    return turned(Volume(voxels.astype(np.float32), (first, second, third)), directions)
 
 
 def read(path: Path) -> Volume:
